@@ -1,0 +1,3 @@
+module windrow
+
+go 1.26.0

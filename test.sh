@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs windrow's tests, crash points included, and closes with go test's summary and exit code:
+#
+#   bash test.sh [flags of go test]         for example -run Resume -count=3
+#   WINDROW_CHAOS=1 bash test.sh            the long kill schedules too
+#
+# The first time it installs what is missing to build windrow, and the HDF5 readers that the tests compare it with.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. scripts/setup.sh
+
+require_go
+ensure build_packages test_packages
+exec go test -tags faults -timeout 30m ./... "$@"
