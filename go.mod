@@ -3,9 +3,11 @@ module windrow
 go 1.26.0
 
 require (
+	github.com/dustin/go-humanize v1.1.0
 	github.com/google/go-cmp v0.7.0
 	github.com/zeebo/xxh3 v1.1.0
 	golang.org/x/sys v0.49.0
+	gonum.org/v1/hdf5 v0.0.0-20210714002203-8c5d23bc6946
 )
 
 require github.com/klauspost/cpuid/v2 v2.2.10 // indirect

@@ -1,0 +1,214 @@
+#include "shim.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+// libhdf5 locks the files it opens. A child process that is just starting still
+// has copies of our descriptors and with them the locks, close-on-exec or not,
+// so a file that was closed here could not be opened again. Windrow's files
+// have names of their own or a lock beside them, and need no locks of
+// libhdf5's. It looks at the environment once, before Go code runs; a user's
+// own setting stands.
+__attribute__((constructor)) static void no_locks(void) { setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0); }
+
+// The error stack, and what is done with it, belong to the OS thread, and the
+// next call clears it, even one that only cleans up. So the library is told to
+// report a failing call at once, and the first report is kept.
+static __thread char first_reason[8192]; // a path may be in it, too
+
+// Walking downward ends at the innermost function: the cause.
+static herr_t keep_last(unsigned n, const H5E_error2_t *e, void *data) {
+  (void)n, (void)data;
+  if (e->desc != NULL && e->desc[0] != '\0') {
+    strncpy(first_reason, e->desc, sizeof first_reason - 1);
+    first_reason[sizeof first_reason - 1] = '\0';
+  }
+  return 0;
+}
+
+static herr_t report(hid_t stack, void *data) {
+  (void)data;
+  return first_reason[0] != '\0' ? 0 : H5Ewalk2(stack, H5E_WALK_DOWNWARD, keep_last, NULL);
+}
+
+void h5_listen(void) {
+  first_reason[0] = '\0';
+  H5Eset_auto2(H5E_DEFAULT, report, NULL);
+}
+
+const char *h5_reason(void) { return first_reason; }
+
+// At the end of a process libhdf5 closes what is open, and crashes if that
+// could not be written. A Go program does not run that, except with the race
+// detector. This must come before the library's first call.
+__attribute__((constructor)) static void stay_out_of_exit(void) { H5dont_atexit(); }
+
+static H5F_libver_t bound(int v110) { return v110 ? H5F_LIBVER_V110 : H5F_LIBVER_V18; }
+
+// The superblock's version is decided when a file is created, and the root
+// group keeps times unless the creation list says no.
+herr_t h5_create_file(const char *path, int v110) {
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE), file;
+  herr_t status = -1;
+  if (H5Pset_libver_bounds(access, bound(v110), bound(v110)) >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
+      (file = H5Fcreate(path, H5F_ACC_EXCL, creation, access)) >= 0)
+    status = H5Fclose(file);
+  H5Pclose(creation);
+  H5Pclose(access);
+  return status;
+}
+
+herr_t h5_set_bounds(hid_t file, int v110) { return H5Fset_libver_bounds(file, bound(v110), bound(v110)); }
+
+ssize_t h5_open_objects(hid_t file) { return H5Fget_obj_count(file, H5F_OBJ_ALL | H5F_OBJ_LOCAL); }
+
+// libhdf5 opens files without O_CLOEXEC: a child would inherit the descriptor
+// and the lock on it.
+herr_t h5_close_on_exec(hid_t file) {
+  int *descriptor = NULL;
+  if (H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) < 0 || descriptor == NULL) return -1;
+  return fcntl(*descriptor, F_SETFD, FD_CLOEXEC) < 0 ? -1 : 0;
+}
+
+static hid_t element_type(int kind, size_t length) {
+  hid_t type;
+  switch (kind) {
+  case KIND_FLOAT64: return H5Tcopy(H5T_IEEE_F64LE);
+  case KIND_FLOAT32: return H5Tcopy(H5T_IEEE_F32LE);
+  case KIND_INT64: return H5Tcopy(H5T_STD_I64LE);
+  case KIND_INT32: return H5Tcopy(H5T_STD_I32LE);
+  case KIND_INT8: return H5Tcopy(H5T_STD_I8LE);
+  }
+  type = H5Tcopy(H5T_C_S1);
+  if (H5Tset_size(type, length) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
+herr_t h5_create_group(hid_t file, const char *name) {
+  hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group;
+  herr_t status = -1;
+  if (H5Pset_obj_track_times(creation, 0) >= 0 && (group = H5Gcreate2(file, name, H5P_DEFAULT, creation, H5P_DEFAULT)) >= 0)
+    status = H5Gclose(group);
+  H5Pclose(creation);
+  return status;
+}
+
+herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims) {
+  hid_t type = element_type(kind, length), space = H5Screate_simple(rank, dims, NULL);
+  hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset;
+  herr_t status = -1;
+  if (type >= 0 && space >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
+      H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+      H5Pset_obj_track_times(creation, 0) >= 0 &&
+      (dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT)) >= 0)
+    status = H5Dclose(dataset);
+  H5Pclose(creation);
+  if (space >= 0) H5Sclose(space);
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
+int64_t h5_offset(hid_t dataset) {
+  haddr_t offset = H5Dget_offset(dataset);
+  return offset == HADDR_UNDEF ? -1 : (int64_t)offset;
+}
+
+int h5_is_type(hid_t dataset, int kind, size_t length) {
+  hid_t want = element_type(kind, length), type = H5Dget_type(dataset);
+  int equal = want >= 0 && type >= 0 && H5Tequal(type, want) > 0;
+  if (type >= 0) H5Tclose(type);
+  if (want >= 0) H5Tclose(want);
+  return equal;
+}
+
+int h5_is_plain(hid_t dataset) {
+  hid_t type = H5Dget_type(dataset);
+  H5T_class_t class = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
+  int plain = class == H5T_INTEGER || class == H5T_FLOAT || (class == H5T_STRING && H5Tis_variable_str(type) == 0);
+  if (type >= 0) H5Tclose(type);
+  return plain;
+}
+
+int h5_rank(hid_t dataset, hsize_t *dims, int max) {
+  hid_t space = H5Dget_space(dataset);
+  int rank;
+  if (space < 0) return -1;
+  rank = H5Sget_simple_extent_ndims(space);
+  if (rank > max || (rank > 0 && H5Sget_simple_extent_dims(space, dims, NULL) < 0)) rank = -1;
+  H5Sclose(space);
+  return rank;
+}
+
+static herr_t write_attribute(hid_t object, const char *name, hid_t type, hid_t space, const void *value) {
+  hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+  herr_t status;
+  if (attribute < 0) return -1;
+  status = H5Awrite(attribute, type, value);
+  return H5Aclose(attribute) < 0 ? -1 : status;
+}
+
+static hid_t text_type(void) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  if (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
+herr_t h5_set_string(hid_t object, const char *name, const char *value) {
+  hid_t type = text_type(), space = H5Screate(H5S_SCALAR);
+  herr_t status = type < 0 || space < 0 ? -1 : write_attribute(object, name, type, space, &value);
+  if (space >= 0) H5Sclose(space);
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
+herr_t h5_set_numbers(hid_t object, const char *name, int kind, int count, const void *values) {
+  hsize_t dims = (hsize_t)count;
+  hid_t type = element_type(kind, 1), space = count == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+  herr_t status = type < 0 || space < 0 ? -1 : write_attribute(object, name, type, space, values);
+  if (space >= 0) H5Sclose(space);
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
+// One element is read, whatever the file says, and only as what it is:
+// libhdf5 would round 0.5 to a whole number.
+static herr_t read_scalar(hid_t object, const char *name, hid_t type, void *value) {
+  hid_t attribute = H5Aopen(object, name, H5P_DEFAULT), space, stored;
+  herr_t status = -1;
+  if (attribute < 0) return -1;
+  space = H5Aget_space(attribute);
+  stored = H5Aget_type(attribute);
+  if (space >= 0 && stored >= 0)
+    status = H5Sget_simple_extent_npoints(space) == 1 && H5Tget_class(stored) == H5Tget_class(type)
+                 ? H5Aread(attribute, type, value)
+                 : OTHER;
+  if (stored >= 0) H5Tclose(stored);
+  if (space >= 0) H5Sclose(space);
+  H5Aclose(attribute);
+  return status;
+}
+
+herr_t h5_get_string(hid_t object, const char *name, char **value) {
+  hid_t type = text_type();
+  char *text = NULL;
+  herr_t status = type < 0 ? -1 : read_scalar(object, name, type, &text);
+  if (type >= 0) H5Tclose(type);
+  *value = NULL;
+  if (status != 0) return status;
+  if (text == NULL) return OTHER;
+  *value = strdup(text);
+  H5free_memory(text);
+  return *value == NULL ? -1 : 0;
+}
+
+herr_t h5_get_int(hid_t object, const char *name, int64_t *value) {
+  return read_scalar(object, name, H5T_NATIVE_INT64, value);
+}

@@ -1,0 +1,36 @@
+// The calls of libhdf5 that gonum.org/v1/hdf5 lacks, or makes in a way that
+// corrupts memory. Each works on identifiers that gonum opened.
+#ifndef WINDROW_H5_SHIM_H
+#define WINDROW_H5_SHIM_H
+
+#include <hdf5.h>
+#include <hdf5_hl.h>
+#include <stdint.h>
+
+// Kinds of elements, as in type.go.
+enum { KIND_FLOAT64 = 1, KIND_FLOAT32, KIND_INT64, KIND_INT32, KIND_INT8, KIND_STRING };
+
+// What a getter returns that found something else than it was asked for.
+enum { OTHER = 1 };
+
+void h5_listen(void);
+const char *h5_reason(void);
+
+herr_t h5_create_file(const char *path, int v110);
+herr_t h5_set_bounds(hid_t file, int v110);
+ssize_t h5_open_objects(hid_t file);
+herr_t h5_close_on_exec(hid_t file);
+
+herr_t h5_create_group(hid_t file, const char *name);
+herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims);
+int64_t h5_offset(hid_t dataset);
+int h5_is_type(hid_t dataset, int kind, size_t length);
+int h5_is_plain(hid_t dataset); // neither pointers nor members in its elements
+int h5_rank(hid_t dataset, hsize_t *dims, int max);
+
+herr_t h5_set_string(hid_t object, const char *name, const char *value);
+herr_t h5_set_numbers(hid_t object, const char *name, int kind, int count, const void *values);
+herr_t h5_get_string(hid_t object, const char *name, char **value);
+herr_t h5_get_int(hid_t object, const char *name, int64_t *value);
+
+#endif
