@@ -1,0 +1,624 @@
+package dataset_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"windrow/internal/dataset"
+	"windrow/internal/message"
+	"windrow/internal/table"
+)
+
+func columns() table.Columns {
+	return table.Columns{
+		table.TaskIndex(),
+		{Name: "farm_id", Type: table.Type{Kind: table.Int32}, Unit: "1", LongName: "site"},
+		{Name: "farm_type", Type: table.Type{Kind: table.Int32}, Unit: "1"},
+		{Name: "seed", Type: table.Type{Kind: table.Int32}, Unit: "1"},
+		{
+			Name: "layout", Type: table.Type{Kind: table.Float64}, Shape: []table.Dim{{Name: "turbine", Size: 5}, {Name: "xy", Size: 2}},
+			Unit: "m", LongName: "turbine positions", Description: "NaN after n_turbines",
+		},
+		{Name: "aep", Type: table.Type{Kind: table.Float64}, Unit: "GWh", LongName: "annual energy production", Finite: true},
+		{Name: "n_turbines", Type: table.Type{Kind: table.Int32}, Unit: "1"},
+		{Name: "feasible", Type: table.Type{Kind: table.Bool}},
+		{Name: "model", Type: table.Type{Kind: table.String, Length: 7}},
+	}
+}
+
+// form returns the form of a run of n tasks.
+func form(n int64, policy message.RowsPolicy) dataset.Form {
+	return dataset.Form{
+		Digest: message.Digest(strings.Repeat("ab", 32)),
+		Planned: &message.Planned{
+			Name: "test", Tasks: n, Spec: json.RawMessage(`{"version":1,"name":"test"}`),
+			Keys: []string{"farm_id", "farm_type", "seed"}, Columns: columns(), Model: "noop 1", Source: "computed by a test",
+		},
+		Rows: policy, Version: "v0.0.0-test",
+	}
+}
+
+func key(task int64) []table.Value {
+	return []table.Value{table.IntValue(task % 10), table.IntValue(task % 6), table.IntValue(1000 + task/60)}
+}
+
+// rows returns a row for each of the tasks.
+func rows(tb testing.TB, tasks ...int64) *table.Block {
+	tb.Helper()
+	block := table.NewBlock(columns(), len(tasks))
+	for _, task := range tasks {
+		row := block.Append()
+		row.SetTask(task)
+		for k, value := range key(task) {
+			if err := row.Set(1+k, 0, value.Any()); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		row.SetFloats(4, float64(task), 1.5, 2.5, 3.5)
+		row.SetFloats(5, 10+float64(task)/7)
+		for c, value := range map[int]any{6: int64(2), 7: task%2 == 0, 8: "jensen"} {
+			if err := row.Set(c, 0, value); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	return block
+}
+
+func upTo(n int64) []int64 {
+	tasks := make([]int64, n)
+	for i := range tasks {
+		tasks[i] = int64(i)
+	}
+	return tasks
+}
+
+func all(int64) bool { return true }
+
+func open(tb testing.TB, out string, f dataset.Form) *dataset.Partial {
+	tb.Helper()
+	p, err := dataset.OpenPartial(out, f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = p.Close() }) // often closed before
+	return p
+}
+
+func copyRows(tb testing.TB, p *dataset.Partial, tasks ...int64) {
+	tb.Helper()
+	if err := errors.Join(p.Copy(rows(tb, tasks...), all), p.Sync()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func finish(tb testing.TB, p *dataset.Partial, failures ...message.Failure) *dataset.Finished {
+	tb.Helper()
+	finished, err := p.Finish(tb.Context(), failures)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return finished
+}
+
+// seal finishes and commits the dataset at out and checks that it verifies as
+// what is to be sealed.
+func seal(tb testing.TB, p *dataset.Partial, out string, failures ...message.Failure) dataset.Report {
+	tb.Helper()
+	finished := finish(tb, p, failures...)
+	if err := errors.Join(finished.Commit(), p.Close()); err != nil {
+		tb.Fatal(err)
+	}
+	report, err := dataset.Verify(tb.Context(), out)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	got := message.Sealed{SHA256: report.SHA256, Bytes: report.Bytes, Rows: report.Rows, Failed: report.Failed}
+	if diff := cmp.Diff(finished.Sealed, got); diff != "" {
+		tb.Errorf("sealed and verified: %s", diff)
+	}
+	return report
+}
+
+func read(tb testing.TB, path string) []byte {
+	tb.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return content
+}
+
+func write(tb testing.TB, path string, content []byte) {
+	tb.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func flip(tb testing.TB, path string, at int) {
+	tb.Helper()
+	content := read(tb, path)
+	content[at] ^= 1 << (at % 8)
+	write(tb, path, content)
+}
+
+// place returns where the bytes of column c of the tasks 0 to n-1 are in the
+// content of a file.
+func place(tb testing.TB, content []byte, c int, n int64) (offset, size int) {
+	tb.Helper()
+	column := rows(tb, upTo(n)...).Column(c)
+	offset = bytes.LastIndex(content, column) // the scale row comes before task and equals it
+	if offset < 0 {
+		tb.Fatalf("column %d is not in the file", c)
+	}
+	return offset, len(column)
+}
+
+func python(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", args...).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", args[0], err, out)
+	}
+}
+
+func TestAnyOrderGivesTheSameBytes(t *testing.T) {
+	t.Parallel()
+	const n = 120
+	for _, c := range []struct {
+		name     string
+		policy   message.RowsPolicy
+		failures []message.Failure
+	}{
+		{"complete", message.DropRows, nil},
+		{"complete with status", message.KeepRows, nil},
+		{"dropped", message.DropRows, someFailures()},
+		{"kept", message.KeepRows, someFailures()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var want dataset.Report
+			for seed := range uint64(4) {
+				out := filepath.Join(t.TempDir(), "out.h5")
+				copyShuffled(t, out, form(n, c.policy), c.failures, rand.New(rand.NewPCG(seed, 0)))
+				p := open(t, out, form(n, c.policy))
+				got := seal(t, p, out, shuffled(c.failures, seed)...)
+				if seed == 0 {
+					want = got
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("seed %d: %s", seed, diff)
+				}
+			}
+		})
+	}
+}
+
+// copyShuffled copies all rows that did not fail in random blocks, in random
+// order, and opens the partial anew between some of them.
+func copyShuffled(t *testing.T, out string, f dataset.Form, failures []message.Failure, random *rand.Rand) {
+	t.Helper()
+	p := open(t, out, f)
+	tasks := slices.DeleteFunc(upTo(f.Planned.Tasks), func(task int64) bool {
+		return slices.ContainsFunc(failures, func(f message.Failure) bool { return f.Index == task })
+	})
+	random.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
+	for len(tasks) > 0 {
+		n := min(1+random.IntN(40), len(tasks))
+		slices.Sort(tasks[:n])
+		copyRows(t, p, tasks[:n]...)
+		tasks = tasks[n:]
+		if random.IntN(2) == 0 {
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p = open(t, out, f)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func someFailures() []message.Failure {
+	return []message.Failure{
+		{Index: 0, Key: key(0), Copy: 1, Class: message.ClassError, Message: "bad site in /tmp/x1/site.csv\nTraceback", Attempts: 2},
+		{Index: 7, Key: key(7), Copy: 8, Class: message.ClassTimeout, Message: "no answer"},
+		{Index: 119, Key: key(119), Copy: 120, Class: message.ClassLost, Message: ""},
+	}
+}
+
+func shuffled(failures []message.Failure, seed uint64) []message.Failure {
+	failures = slices.Clone(failures)
+	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(failures), func(i, j int) { failures[i], failures[j] = failures[j], failures[i] })
+	for i := range failures { // what is not in the file must not matter
+		failures[i].Attempts, failures[i].Seconds, failures[i].Copy = int(seed), float64(seed), seed+1
+	}
+	return failures
+}
+
+func TestPartialResumes(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p := open(t, out, form(10, message.DropRows))
+	copyRows(t, p, 3, 4, 9)
+	if err := p.Copy(rows(t, 5), all); err != nil { // not synced
+		t.Fatal(err)
+	}
+	if !p.Has(5) || p.Copied() != 4 {
+		t.Errorf("has 5: %v, copied %d; want true, 4", p.Has(5), p.Copied())
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p = open(t, out, form(10, message.DropRows))
+	for task := range int64(10) {
+		if want := task == 3 || task == 4 || task == 9; p.Has(task) != want {
+			t.Errorf("after a reopen: has %d: %v, want %v", task, p.Has(task), want)
+		}
+	}
+	if p.Copied() != 3 {
+		t.Errorf("copied %d, want 3", p.Copied())
+	}
+}
+
+func TestCopyTakesOnlyWhatItShould(t *testing.T) {
+	t.Parallel()
+	p := open(t, filepath.Join(t.TempDir(), "out.h5"), form(10, message.DropRows))
+	if err := p.Copy(rows(t, 1, 2, 3, 7), func(task int64) bool { return task != 2 }); err != nil {
+		t.Fatal(err)
+	}
+	for task, want := range map[int64]bool{1: true, 2: false, 3: true, 7: true} {
+		if p.Has(task) != want {
+			t.Errorf("has %d: %v, want %v", task, p.Has(task), want)
+		}
+	}
+	if err := p.Copy(rows(t, 10), all); err == nil {
+		t.Error("a row of task 10 of 10 was copied")
+	}
+	if _, err := p.Finish(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "task 0 is neither") {
+		t.Errorf("finish of an incomplete partial: %v", err)
+	}
+}
+
+func TestOtherFormIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	changes := map[string]func(*dataset.Form){
+		"run":     func(f *dataset.Form) { f.Digest = message.Digest(strings.Repeat("cd", 32)) },
+		"version": func(f *dataset.Form) { f.Version = "v9.9.9" },
+		"rows":    func(f *dataset.Form) { f.Rows = message.KeepRows },
+		"columns": func(f *dataset.Form) { f.Planned.Columns[5].Unit = "MWh" },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.h5")
+			copyRows(t, open(t, out, form(10, message.DropRows)), upTo(10)...)
+			f := form(10, message.DropRows)
+			change(&f)
+			if p := open(t, out, f); p.Copied() != 0 {
+				t.Errorf("%d rows of another form were taken over", p.Copied())
+			}
+		})
+	}
+}
+
+func TestDamagedPartialIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out.h5")
+	f := form(10, message.DropRows)
+	for name, damage := range map[string]func(){
+		"partial deleted":   func() { _ = os.Remove(out + ".partial") },
+		"partial truncated": func() { write(t, out+".partial", read(t, out+".partial")[:5000]) },
+		"partial empty":     func() { write(t, out+".partial", nil) },
+		"superblock":        func() { flip(t, out+".partial", 0) },
+		"metadata":          func() { flip(t, out+".partial", 300) },
+		"rows deleted":      func() { _ = os.Remove(out + ".rows") },
+		"rows truncated":    func() { write(t, out+".rows", read(t, out+".rows")[:4100]) },
+		"rows empty":        func() { write(t, out+".rows", nil) },
+		"rows' header":      func() { flip(t, out+".rows", 20) },
+	} {
+		p := open(t, out, f)
+		copyRows(t, p, upTo(10)...)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		damage()
+		if p := open(t, out, f); p.Copied() != 0 {
+			t.Errorf("%s: resumed with %d rows", name, p.Copied())
+		}
+	}
+	copyRows(t, open(t, out, f), upTo(10)...)
+	seal(t, open(t, out, f), out)
+}
+
+func TestEachFlippedBitOfARowIsFoundAndMended(t *testing.T) {
+	t.Parallel()
+	const n = 12
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p := open(t, out, form(n, message.DropRows))
+	copyRows(t, p, upTo(n)...)
+	content := read(t, out+".partial")
+	for c, column := range columns() {
+		offset, size := place(t, content, c, n)
+		for at := 0; at < size; at += 7 {
+			flip(t, out+".partial", offset+at)
+			task := int64(at / column.RowBytes())
+			_, err := p.Finish(t.Context(), nil)
+			damaged, ok := errors.AsType[*dataset.DamagedError](err)
+			if want := (message.Ranges{{First: task, Last: task}}); !ok || !cmp.Equal(damaged.Rows, want) {
+				t.Fatalf("bit of byte %d of %s: error %v, want that row %d is damaged", at, column.Name, err, task)
+			}
+			if p.Has(task) {
+				t.Fatalf("the damaged row %d is still there", task)
+			}
+			copyRows(t, p, task)
+		}
+	}
+	seal(t, p, out)
+}
+
+func TestFlippedBitAroundTheRowsIsFound(t *testing.T) {
+	t.Parallel()
+	const n = 12
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p := open(t, out, form(n, message.DropRows))
+	copyRows(t, p, upTo(n)...)
+	content := read(t, out+".partial")
+	rowBytes := map[int]bool{}
+	for c := range columns() {
+		offset, size := place(t, content, c, n)
+		for at := range size {
+			rowBytes[offset+at] = true
+		}
+	}
+	finish(t, p) // writes the manifest
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	digests := lastIndexOfDigests(t, out+".partial")
+	for at := 3; at < len(content); at += 101 {
+		if rowBytes[at] || at >= digests {
+			continue
+		}
+		flip(t, out+".partial", at)
+		p, err := dataset.OpenPartial(out, form(n, message.DropRows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Copied() != 0 {
+			t.Errorf("bit of byte %d: resumed", at)
+		}
+		copyRows(t, p, upTo(n)...)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lastIndexOfDigests returns where the manifest's digests begin.
+func lastIndexOfDigests(t *testing.T, path string) int {
+	t.Helper()
+	report, err := dataset.Verify(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Index(read(t, path), []byte(report.Contents[0].SHA256+report.Contents[1].SHA256))
+}
+
+func TestVerifyFindsEachFlippedBit(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p := open(t, out, form(120, message.KeepRows))
+	copyRows(t, p, upTo(120)...)
+	seal(t, p, out, someFailures()...)
+	for at := 0; at < len(read(t, out)); at += 211 {
+		flip(t, out, at)
+		if _, err := dataset.Verify(t.Context(), out); !errors.Is(err, dataset.ErrCorrupt) {
+			t.Errorf("bit of byte %d: error %v, want %v", at, err, dataset.ErrCorrupt)
+		}
+		flip(t, out, at)
+	}
+	if _, err := dataset.Verify(t.Context(), out); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVerifyRejectsOtherFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.h5")
+	p := open(t, good, form(4, message.DropRows))
+	copyRows(t, p, upTo(4)...)
+	seal(t, p, good)
+	bad := filepath.Join(dir, "bad.h5")
+	content := read(t, good)
+	for name, damaged := range map[string][]byte{
+		"empty": nil, "text": []byte("hello"), "truncated": content[:len(content)-1], "half": content[:len(content)/2],
+		"longer": append(bytes.Clone(content), 0),
+	} {
+		write(t, bad, damaged)
+		if _, err := dataset.Verify(t.Context(), bad); !errors.Is(err, dataset.ErrCorrupt) {
+			t.Errorf("%s: error %v, want %v", name, err, dataset.ErrCorrupt)
+		}
+	}
+	if _, err := dataset.Verify(t.Context(), filepath.Join(dir, "none.h5")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: error %v, want %v", err, os.ErrNotExist)
+	}
+}
+
+func TestVerifyNamesTheDataset(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p := open(t, out, form(12, message.DropRows))
+	copyRows(t, p, upTo(12)...)
+	seal(t, p, out)
+	offset, _ := place(t, read(t, out), 5, 12)
+	flip(t, out, offset+20)
+	if _, err := dataset.Verify(t.Context(), out); err == nil || !strings.Contains(err.Error(), "dataset aep") {
+		t.Errorf("error %v, want one that names aep", err)
+	}
+}
+
+func TestCommittedIsSealedOnlyIfItIsThisDataset(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy   message.RowsPolicy
+		failures []message.Failure
+	}{
+		"complete": {message.DropRows, nil},
+		"dropped":  {message.DropRows, someFailures()},
+		"kept":     {message.KeepRows, someFailures()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.h5")
+			f := form(120, c.policy)
+			committed := func(f dataset.Form, failures []message.Failure) *message.Sealed {
+				t.Helper()
+				sealed, err := dataset.Committed(t.Context(), out, f, failures)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return sealed
+			}
+			p := open(t, out, f)
+			copyRows(t, p, upTo(120)...)
+			finished := finish(t, p, c.failures...)
+			if got := committed(f, c.failures); got != nil {
+				t.Errorf("before the commit: %+v", got)
+			}
+			if err := finished.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&finished.Sealed, committed(f, c.failures)); diff != "" {
+				t.Error(diff)
+			}
+			other := append(slices.Clone(c.failures), message.Failure{Index: 50, Key: key(50), Copy: 1, Class: message.ClassCrash})
+			if got := committed(f, other); got != nil {
+				t.Errorf("with one more failure: %+v", got)
+			}
+			f.Digest = message.Digest(strings.Repeat("cd", 32))
+			if got := committed(f, c.failures); got != nil {
+				t.Errorf("of another run: %+v", got)
+			}
+			f.Digest = message.Digest(strings.Repeat("ab", 32))
+			f.Version = "v9.9.9"
+			if got := committed(f, c.failures); got != nil {
+				t.Errorf("of another version: %+v", got)
+			}
+			f.Version = "v0.0.0-test"
+			flip(t, out+".rows", len(read(t, out+".rows"))-8*60)
+			if got := committed(f, c.failures); got != nil {
+				t.Errorf("with another row: %+v", got)
+			}
+		})
+	}
+}
+
+func TestRemoveLeavesTheDataset(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.h5")
+	p := open(t, out, form(120, message.DropRows))
+	copyRows(t, p, upTo(120)...)
+	seal(t, p, out, someFailures()...)
+	if err := errors.Join(dataset.Remove(out), dataset.Remove(out)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "out.h5" {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+func TestAllTasksFailed(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []message.RowsPolicy{message.DropRows, message.KeepRows} {
+		out := filepath.Join(t.TempDir(), "out.h5")
+		failure := message.Failure{Index: 0, Key: key(0), Copy: 1, Class: message.ClassError, Message: "no"}
+		report := seal(t, open(t, out, form(1, policy)), out, failure)
+		if report.Failed != 1 {
+			t.Errorf("%s: %d failed", policy, report.Failed)
+		}
+	}
+}
+
+func TestReservedNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"manifest", "failed", "status", "row"} {
+		f := form(1, message.KeepRows)
+		f.Planned.Columns[5].Name = name
+		if _, err := dataset.OpenPartial(filepath.Join(t.TempDir(), "out.h5"), f); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("column %s: error %v", name, err)
+		}
+	}
+}
+
+func TestSizeIsAnUpperBound(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out.h5")
+	f := form(1000, message.KeepRows)
+	open(t, out, f)
+	info, err := os.Stat(out + ".partial")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := dataset.Size(f); size < info.Size() || size > info.Size()+(2<<20) {
+		t.Errorf("size %d, the partial has %d", size, info.Size())
+	}
+}
+
+func TestFullDiskShowsBeforeRowsAreCopied(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("mounting a small tmpfs is not permitted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	out := filepath.Join(dir, "out.h5")
+	_, err := dataset.OpenPartial(out, form(20_000, message.DropRows))
+	full, ok := errors.AsType[*dataset.NoSpaceError](err)
+	if !ok {
+		t.Fatalf("error %v, want a *NoSpaceError", err)
+	}
+	if full.Needed < 20_000*120 || full.Available > 1<<20 {
+		t.Errorf("needed %d, available %d", full.Needed, full.Available)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("left on the full disk: %v, %v", entries, err)
+	}
+}
+
+// TestPython reads datasets with h5py, as users do.
+func TestPython(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy   message.RowsPolicy
+		failures []message.Failure
+	}{
+		"complete": {message.DropRows, nil},
+		"dropped":  {message.DropRows, someFailures()},
+		"kept":     {message.KeepRows, someFailures()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.h5")
+			p := open(t, out, form(120, c.policy))
+			copyRows(t, p, upTo(120)...)
+			seal(t, p, out, c.failures...)
+			python(t, "testdata/dataset.py", out, name)
+		})
+	}
+}
