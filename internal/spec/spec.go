@@ -1,0 +1,223 @@
+// Package spec reads and checks the file in which a user says what to
+// compute: the tasks, the simulator, the columns, and the settings of a run.
+//
+// Everything that determines the rows goes into the canonical form, whose
+// digest names the run; name, output, retry, failures and queue are settings,
+// which may change when a run is resumed. The canonical form is compact JSON
+// with the keys of a spec, so that what a run did can be read, compared, and
+// copied into a spec again.
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"windrow/internal/form"
+	"windrow/internal/message"
+	"windrow/internal/table"
+	"windrow/internal/tasklist"
+)
+
+// Version is the version of the spec format.
+const Version = 1
+
+// Spec is a checked spec. Load reads it from a user's file, Decode from the
+// canonical form in a run's ledger; the latter has no settings, no place and
+// no task list.
+type Spec struct {
+	Name      string
+	Seed      int64
+	Tasks     Tasks
+	Simulator Simulator
+	Columns   []table.Column // results of a command simulator, as declared
+	Output    Output
+	Retry     message.Retry
+	Failures  Failures
+	Queue     Queue
+
+	path     string
+	document *form.Document
+	list     *tasklist.List // of Tasks.File
+}
+
+// Tasks is the list of tasks: exactly one of Matrix and File.
+type Tasks struct {
+	Matrix []Axis   // first axis varies slowest
+	File   string   // .csv or .jsonl, relative to the spec
+	Key    []string // columns of File that identify a task
+}
+
+// Simulator says what computes a task: exactly one of the fields is set.
+type Simulator struct {
+	Windfarm *Windfarm
+	Noop     *Noop
+	Sleep    *Sleep
+	Command  *Command
+}
+
+// Windfarm configures the built-in wind-farm model. The keys of its tasks are
+// farm_id (site), farm_type (turbine type) and seed (layout).
+type Windfarm struct {
+	Site       string  // tenders
+	Layout     string  // polygon: random points inside the site's polygon
+	MinSpacing float64 // rotor diameters between turbines (3D)
+	Wake       string  // iea37
+	Directions int     // number of wind directions, evenly spaced from 0
+	Speeds     Speeds
+}
+
+// Speeds are the wind speeds First, First+1, ... Last in m/s.
+type Speeds struct{ First, Last int }
+
+// Noop configures the model that does nothing but return a number derived from
+// the task's seed; it is for measuring windrow itself.
+type Noop struct{}
+
+// Sleep configures the model that waits and then does what Noop does.
+type Sleep struct {
+	Duration time.Duration
+}
+
+// Command configures a simulator that is a program of the user's.
+type Command struct {
+	Args    []string      // program and arguments; never through a shell
+	Timeout time.Duration // for each task
+}
+
+// Output says where the dataset goes.
+type Output struct {
+	File    string // relative to the working directory
+	Storage string // contiguous
+}
+
+// Failures says how many tasks may fail, and what becomes of their rows.
+type Failures struct {
+	Allow message.Allowance
+	Rows  message.RowsPolicy
+}
+
+// Queue tunes the queue.
+type Queue struct {
+	AckWait      time.Duration // a task not acknowledged for this long is delivered again
+	ShardSeconds float64       // time that computing one shard should take
+}
+
+// withDefaults returns what a spec says by leaving everything out.
+func withDefaults() *Spec {
+	return &Spec{
+		Output:   Output{Storage: "contiguous"},
+		Retry:    message.Retry{Error: 1, Crash: 2},
+		Failures: Failures{Rows: message.DropRows},
+		Queue:    Queue{AckWait: 30 * time.Second, ShardSeconds: 5},
+	}
+}
+
+// defaultTimeout is the time that a command has for each task.
+const defaultTimeout = time.Hour
+
+// maxBytes is the size of the largest spec. Longer lists of tasks belong into
+// a file of their own.
+const maxBytes = 1 << 20
+
+// Load reads and checks a spec and, where it names one, its whole task list.
+// An error is of type Problems and has everything that is wrong.
+func Load(path string) (*Spec, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, Problems{{File: path, Message: err.Error()}}
+	}
+	return parse(path, data)
+}
+
+func parse(path string, data []byte) (*Spec, error) {
+	document, err := form.ParseYAML(path, data)
+	if err != nil {
+		return nil, err
+	}
+	s := withDefaults()
+	s.path, s.document = path, document
+	problems := document.Read(s.form())
+	problems = append(problems, s.check()...)
+	problems = append(problems, s.openTaskList()...)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return nil, errors.New("is a directory: expected a spec in YAML")
+	case err != nil:
+		return nil, bare(err)
+	case len(data) > maxBytes:
+		return nil, fmt.Errorf("is longer than %d bytes: long lists of tasks go into a file, see tasks.file", maxBytes)
+	}
+	return data, nil
+}
+
+// bare returns err without the path, which stands before it anyway.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// Path returns the path that the spec was loaded from.
+func (s *Spec) Path() string { return s.path }
+
+// Dir returns the directory of the spec, which the files it names are relative
+// to and in which its command runs.
+func (s *Spec) Dir() string { return filepath.Dir(s.path) }
+
+// Settings returns what may change between two starts of a run.
+func (s *Spec) Settings() message.Settings {
+	return message.Settings{
+		Output:       filepath.Base(s.Output.File),
+		Storage:      s.Output.Storage,
+		Allow:        s.Failures.Allow,
+		Rows:         s.Failures.Rows,
+		Retry:        s.Retry,
+		AckWait:      message.Duration(s.Queue.AckWait),
+		ShardSeconds: s.Queue.ShardSeconds,
+	}
+}
+
+// Problem and Problems are what Load finds wrong.
+type (
+	// Problem is one thing that is wrong, with its place.
+	Problem = form.Problem //nolint:errname // as there
+	// Problems is everything that is wrong, in the order of the lines.
+	Problems = form.Problems //nolint:errname // as there
+)
+
+// Problem returns a problem with the field that has the given path, as in
+// "tasks.matrix.seed" or "columns[2].name", for checks made elsewhere. The
+// message says what is allowed. A nil value is not shown.
+func (s *Spec) Problem(field string, value any, format string, args ...any) Problem {
+	if s.document == nil {
+		p := Problem{File: "spec of the run", Field: field, Message: fmt.Sprintf(format, args...)}
+		if value != nil {
+			p.Value = form.Show(value)
+		}
+		return p
+	}
+	return s.document.Problem(field, value, format, args...)
+}
+
+var noLimit = math.Inf(1)
