@@ -1,0 +1,320 @@
+package simulator
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"windrow/internal/message"
+)
+
+const (
+	maxLineLength = 64 << 20 // bytes of an answer
+	stopGrace     = 2 * time.Second
+	drainGrace    = time.Second // to take leave of a process that is ending
+)
+
+// child is a running program and the group of processes it leads. Its methods
+// are called by one goroutine.
+type child struct {
+	cmd     *exec.Cmd
+	pid     int
+	in      *os.File // its standard input
+	out     *os.File // its standard output
+	err     *os.File // its standard error
+	lines   *bufio.Reader
+	line    []byte // the last one read
+	answers int
+	log     taskLog
+	debug   *slog.Logger
+
+	errDone chan struct{} // closed when standard error was read to its end
+	exited  chan struct{} // closed when the process was waited for
+
+	mu     sync.Mutex
+	dead   bool // waited for: its pid may be another's
+	killed bool // by us
+}
+
+// startChild starts the program in a process group of its own.
+func startChild(args []string, dir string, debug *slog.Logger) (*child, error) {
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
+	cmd.Dir = dir
+	cmd.Env = childEnv(cmd.Environ())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	c := &child{cmd: cmd, debug: debug, errDone: make(chan struct{}), exited: make(chan struct{})}
+	if err := c.launch(); err != nil {
+		c.closePipes()
+		return nil, err
+	}
+	c.lines = bufio.NewReaderSize(c.out, 64<<10)
+	go c.readErrors()
+	return c, nil
+}
+
+// childEnv returns env without what the program must not see, and with what it
+// needs unless env says otherwise.
+func childEnv(env []string) []string {
+	kept := []string{"PYTHONUNBUFFERED=1", "OMP_NUM_THREADS=1"} // of equal names the last one counts
+	for _, v := range env {
+		if !strings.HasPrefix(v, "NATS_") && !strings.HasPrefix(v, "WINDROW_") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// launch starts the process with pipes that have deadlines. A process that has
+// left the group may keep the other ends open for as long as it likes, so no
+// read or write waits for them without one.
+func (c *child) launch() error {
+	var theirs [3]*os.File
+	defer func() { closeAll(theirs[:]...) }()
+	var err error
+	if theirs[0], c.in, err = os.Pipe(); err != nil {
+		return err
+	}
+	if c.out, theirs[1], err = os.Pipe(); err != nil {
+		return err
+	}
+	if c.err, theirs[2], err = os.Pipe(); err != nil {
+		return err
+	}
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	started := make(chan error)
+	go c.run(started)
+	return <-started
+}
+
+// run starts the process and waits for its end, on a thread of its own: the
+// kernel sends Pdeathsig when the thread that has started the process ends,
+// and Go ends threads as it likes.
+func (c *child) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	if err == nil {
+		c.pid = c.cmd.Process.Pid
+		c.volunteerForOOM()
+	}
+	started <- err
+	if err == nil {
+		c.awaitExit()
+	}
+}
+
+// volunteerForOOM has the kernel kill the program before anything else of
+// ours. That is a wish: some systems refuse it.
+func (c *child) volunteerForOOM() {
+	path := "/proc/" + strconv.Itoa(c.pid) + "/oom_score_adj"
+	if err := os.WriteFile(path, []byte("1000"), 0o600); err != nil {
+		c.debug.Debug("simulator keeps its oom score", slog.Any("error", err))
+	}
+}
+
+// awaitExit waits until the process is dead, kills what is left of its group
+// while its pid, the group's number, cannot be another's, and only then reaps
+// it.
+func (c *child) awaitExit() {
+	for unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = syscall.Kill(-c.pid, syscall.SIGKILL) // the group may be gone
+	_ = c.cmd.Wait()                          // what it says is in ProcessState
+	c.dead = true
+	c.expire(time.Now().Add(drainGrace))
+	close(c.exited)
+}
+
+// signal sends a signal to the group, if the process is not dead yet.
+func (c *child) signal(s syscall.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dead {
+		c.killed = true
+		_ = syscall.Kill(-c.pid, s)
+	}
+}
+
+// expire sets the time at which reading and writing fail.
+func (c *child) expire(at time.Time) {
+	_ = c.in.SetDeadline(at) // errors: the pipe is closed, which fails as well
+	_ = c.out.SetDeadline(at)
+}
+
+// expireAlive does the same, but not to a dead process, whose time is set.
+func (c *child) expireAlive(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dead {
+		c.expire(at)
+	}
+}
+
+// ask sends a request and returns the answer to it. An error says that the
+// program is of no more use: io.EOF that its output has ended,
+// os.ErrDeadlineExceeded that the time is over or ctx has ended, *Error that
+// it broke the protocol.
+func (c *child) ask(ctx context.Context, id string, request []byte, timeout time.Duration) (*answer, error) {
+	c.log.reset()
+	c.expireAlive(time.Now().Add(timeout))
+	stop := context.AfterFunc(ctx, func() { c.expire(time.Unix(1, 0)) })
+	defer stop()
+
+	// A program may print more than a pipe holds before it reads.
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.in.Write(request)
+		sent <- err
+	}()
+	answer, err := c.readAnswer(id)
+	if err != nil {
+		return nil, err
+	}
+	if <-sent != nil {
+		return nil, invalid("the program answered before it had read the whole request")
+	}
+	if !stop() { // the deadline of the next task would be overwritten
+		return nil, os.ErrDeadlineExceeded
+	}
+	c.answers++
+	return answer, nil
+}
+
+func (c *child) readAnswer(id string) (*answer, error) {
+	for {
+		line, err := c.readLine()
+		if err != nil && len(line) == 0 {
+			return nil, err
+		}
+		answer, noise, err := findAnswer(line, id)
+		c.note(noise)
+		if err != nil {
+			return nil, invalid("%v", err)
+		}
+		if answer != nil {
+			return answer, nil
+		}
+	}
+}
+
+// readLine returns the next line of standard output, which is valid until the
+// next call. With an error it returns what there is of the line.
+func (c *child) readLine() ([]byte, error) {
+	c.line = c.line[:0]
+	for {
+		part, err := c.lines.ReadSlice('\n')
+		c.line = append(c.line, part...)
+		if len(c.line) > maxLineLength {
+			return nil, invalid("an answer is longer than %d MiB", maxLineLength>>20)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return c.line, err
+		}
+	}
+}
+
+// note logs output that is no answer.
+func (c *child) note(noise []byte) {
+	if len(noise) == 0 || isHello(noise) {
+		return
+	}
+	for line := range bytes.Lines(noise) {
+		text := cutLine(line)
+		c.log.add(text)
+		c.debug.Debug("simulator printed", slog.Int("pid", c.pid), slog.String("line", text))
+	}
+}
+
+func (c *child) readErrors() {
+	defer close(c.errDone)
+	follow(c.err, func(line string) {
+		c.log.addError(line)
+		c.debug.Debug("simulator printed", slog.Int("pid", c.pid), slog.String("line", line))
+	})
+}
+
+// hasExited tells whether the process has died already.
+func (c *child) hasExited() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop asks the program to end, and makes it.
+func (c *child) stop() {
+	_ = c.in.Close()
+	c.signal(syscall.SIGTERM)
+	c.end(stopGrace)
+}
+
+// end kills the group unless the process dies within the grace period, and
+// returns how it died. The last output is in the log then.
+func (c *child) end(grace time.Duration) ending {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-c.exited:
+	case <-timer.C:
+		c.signal(syscall.SIGKILL)
+		<-c.exited
+	}
+	_ = c.err.SetDeadline(time.Now().Add(drainGrace))
+	<-c.errDone
+	c.closePipes()
+	return ending{c.cmd.ProcessState, !c.killed}
+}
+
+func (c *child) closePipes() { closeAll(c.in, c.out, c.err) }
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		_ = f.Close() // nothing is written that matters; nil and closed files are fine
+	}
+}
+
+// ending is how a process died.
+type ending struct {
+	state  *os.ProcessState
+	bySelf bool // not by a signal of ours
+}
+
+func (e ending) clean() bool { return e.state.ExitCode() == 0 }
+
+func (e ending) String() string {
+	status, _ := e.state.Sys().(syscall.WaitStatus)
+	switch {
+	case status.Signaled() && status.Signal() == syscall.SIGKILL:
+		return "killed by SIGKILL, perhaps because memory ran out"
+	case status.Signaled():
+		return "killed by " + unix.SignalName(status.Signal())
+	case e.clean():
+		return "exited with status 0 and no answer"
+	}
+	return fmt.Sprintf("exited with status %d", status.ExitStatus())
+}
+
+// crash is the failure of the task that the program had when it died.
+func (c *child) crash(what string) error {
+	if last := c.log.lastError(); last != "" {
+		what += ": " + last
+	}
+	return &Error{message.ClassCrash, message.FirstLine(what, maxMessage), c.log.lines()}
+}
