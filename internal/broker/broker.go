@@ -1,0 +1,213 @@
+// Package broker runs a NATS server inside this process, so that a run on one
+// machine needs nothing else installed.
+//
+// The server stores streams below one directory and confirms nothing before it
+// is on disk: JetStream's own default syncs every two minutes, and a power
+// failure would take everything confirmed since. It listens on the loopback
+// interface only, on a port of the system's choosing, and lets in who knows a
+// random token.
+//
+// nats-server does not lock its store: two servers in one directory would
+// destroy it. Start therefore takes a lock, which the system releases when the
+// process ends in whatever way, and returns ErrLocked to everybody else.
+package broker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	loopback   = "127.0.0.1:0"
+	maxPayload = 1 << 20          // bytes of one message
+	maxStore   = 1 << 50          // bytes of all streams: what fits on the disk was checked for each run
+	readyLimit = 30 * time.Second // from the store being read to the first client
+	tokenBytes = 32
+)
+
+// ErrLocked says that another process runs a broker on the directory.
+var ErrLocked = errors.New("the broker's store is in use")
+
+// Options configures a broker.
+type Options struct {
+	StoreDir string       // made if it does not exist
+	Listen   string       // address; empty: a free port on the loopback interface
+	Token    string       // what clients authenticate with; empty: a random one
+	Log      *slog.Logger // receives the server's log
+}
+
+// Broker is a NATS server in this process.
+type Broker struct {
+	server *server.Server
+	lock   *flock.Flock
+	url    string
+	token  string
+	failed <-chan string
+	close  func() error
+}
+
+// Start starts a server and returns when it accepts clients and has read its
+// store. It returns ErrLocked, with the process that holds the lock, if
+// another broker runs on the store.
+func Start(o Options) (*Broker, error) {
+	if err := os.MkdirAll(o.StoreDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make store directory: %w", err)
+	}
+	lock, err := lockStore(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{lock: lock, token: o.Token}
+	if b.token == "" {
+		b.token = randomToken()
+	}
+	failed := make(chan string, 1)
+	if b.server, err = startServer(o, b.token, failed); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	b.failed = failed
+	b.url = "nats://" + b.server.Addr().String()
+	b.close = sync.OnceValue(b.stop)
+	return b, nil
+}
+
+// Failed delivers a reason if the store cannot be written any more. The server
+// then lives on without storing anything.
+func (b *Broker) Failed() <-chan string { return b.failed }
+
+func randomToken() string {
+	token := make([]byte, tokenBytes)
+	_, _ = rand.Read(token) // never fails
+	return hex.EncodeToString(token)
+}
+
+// startServer returns a server that is ready for clients.
+func startServer(o Options, token string, failed chan string) (*server.Server, error) {
+	options, err := serverOptions(o, token)
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, fmt.Errorf("configure nats-server: %w", err)
+	}
+	log := &serverLog{log: o.Log, fatal: make(chan string, 1), failed: failed}
+	s.SetLoggerV2(log, false, false, false)
+	s.Start() // reads the store before it returns
+	if err := checkStarted(s, log); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, err
+	}
+	return s, nil
+}
+
+func serverOptions(o Options, token string) (*server.Options, error) {
+	listen := o.Listen
+	if listen == "" {
+		listen = loopback
+	}
+	host, portText, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen address: %w", err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, fmt.Errorf("listen address %q: %w", listen, err)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return &server.Options{
+		ServerName:             "windrow",
+		Host:                   host,
+		Port:                   port,
+		Authorization:          token,
+		MaxPayload:             maxPayload,
+		JetStream:              true,
+		StoreDir:               o.StoreDir,
+		JetStreamMaxStore:      maxStore,
+		SyncAlways:             true,
+		DisableJetStreamBanner: true,
+		NoSigs:                 true,
+		NoLog:                  true, // only that it makes no logger of its own
+	}, nil
+}
+
+// checkStarted returns why the server did not start. What the server calls
+// fatal, as a store that it cannot open, it only logs.
+func checkStarted(s *server.Server, log *serverLog) error {
+	select {
+	case reason := <-log.fatal:
+		return fmt.Errorf("start nats-server: %s", reason)
+	default:
+	}
+	if !s.ReadyForConnections(readyLimit) {
+		return fmt.Errorf("start nats-server: not ready after %v", readyLimit)
+	}
+	return nil
+}
+
+// URL returns where clients connect to. It holds no secret.
+func (b *Broker) URL() string { return b.url }
+
+// Token returns what clients authenticate with.
+func (b *Broker) Token() string { return b.token }
+
+// Close stops the server, waits until it has stopped, and releases the lock.
+// It may be called more than once.
+func (b *Broker) Close() error { return b.close() }
+
+func (b *Broker) stop() error {
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
+	if err := b.lock.Unlock(); err != nil {
+		return fmt.Errorf("unlock the broker's store: %w", err)
+	}
+	return nil
+}
+
+// Version returns the version of nats-server.
+func Version() string { return server.VERSION }
+
+// lockStore takes the lock on dir and leaves this process's id in it.
+func lockStore(dir string) (*flock.Flock, error) {
+	path := filepath.Join(dir, "lock")
+	lock := flock.New(path)
+	held, err := lock.TryLock()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("lock the broker's store: %w", err)
+	case !held:
+		return nil, fmt.Errorf("%w by %s (%s)", ErrLocked, holder(path), path)
+	}
+	if err := os.WriteFile(path, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("sign the lock: %w", err), lock.Unlock())
+	}
+	return lock, nil
+}
+
+// holder says who holds the lock, as far as that can be known.
+func holder(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "another process"
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(text), &pid); err != nil {
+		return "another process"
+	}
+	return fmt.Sprintf("process %d", pid)
+}
