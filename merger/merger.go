@@ -1,0 +1,344 @@
+// Package merger turns the shards of a run into its dataset.
+//
+// It follows the ledger, and copies the rows of each announced shard into the
+// partial file as the run goes. A shard that is absent or damaged is rejected;
+// tasks that were delivered but never recorded are asked for again. When every
+// task is recorded or has failed, it verifies the file, renames it to its
+// final name, and seals the ledger.
+//
+// It keeps no state but the partial file and its checkpoint, and folds the
+// ledger from the beginning at every start, so it can be killed anywhere.
+//
+// The package has no API promise outside this module.
+package merger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"windrow/internal/dataset"
+	"windrow/internal/fault"
+	"windrow/internal/ledger"
+	"windrow/internal/message"
+	"windrow/internal/shard"
+)
+
+// Queue is what a merger needs of the streams of its run.
+type Queue interface {
+	// Idle tells whether no task is waiting or being worked at, and up to
+	// which sequence of the tasks stream all were delivered.
+	Idle(ctx context.Context) (idle bool, delivered uint64, err error)
+	// LastTask returns the last sequence of the tasks stream.
+	LastTask(ctx context.Context) (uint64, error)
+	// Publish appends an event to the ledger and returns its sequence.
+	Publish(ctx context.Context, e message.Event) (uint64, error)
+	// PublishAfter appends an event if last is the ledger's last sequence,
+	// and fails with message.ErrMoved if it is not.
+	PublishAfter(ctx context.Context, last uint64, e message.Event) (uint64, error)
+}
+
+// Config is what a merger is made of.
+type Config struct {
+	Output  string // path of the dataset; the caller holds the lock on it
+	Shards  string // shards folder of the run
+	Folder  string // nonce of the shards folder
+	Digest  message.Digest
+	Version string // of windrow
+	Queue   Queue
+	Ledger  *ledger.Follower // somebody else runs it
+
+	ExitWhenSealed bool // also: end when more tasks failed than may
+	Log            *slog.Logger
+}
+
+// Errors that end a merger.
+var (
+	// ErrTooManyFailures says that more tasks have failed than failures.allow
+	// permits: no worker fetches any more.
+	ErrTooManyFailures = errors.New("more tasks failed than failures.allow permits")
+	// ErrVerify says that the dataset differs from the rows that were copied,
+	// or that a sealed dataset is gone or is not what was sealed.
+	ErrVerify = errors.New("the dataset is not what it should be")
+	// ErrFolder says that the shards are not where the workers wrote them.
+	ErrFolder = errors.New("the shards folder is not the one that the workers write to")
+)
+
+// Merger builds the dataset of one run.
+type Merger struct {
+	Config
+	planned *message.Planned
+	form    dataset.Form
+	partial *dataset.Partial
+	seen    map[uint64]bool      // shards, by event sequence, whose rows are all copied
+	absent  map[uint64]time.Time // shards that were not there, since when
+	epoch   uint64               // of the ledger that seen and absent are about
+	synced  time.Time            // when the partial was last made durable
+	dirty   bool                 // rows were copied since
+	rounds  int                  // in which verification found damaged rows
+}
+
+// New returns a merger that has not started.
+func New(c Config) *Merger { return &Merger{Config: c} }
+
+const (
+	absentGrace  = 30 * time.Second // for a shard to appear on a network file system
+	syncInterval = 2 * time.Second
+	tick         = 500 * time.Millisecond
+	maxRounds    = 3
+)
+
+// Run merges until the run is sealed (with ExitWhenSealed) or ctx ends, which
+// is no error.
+func (m *Merger) Run(ctx context.Context) error {
+	err := m.run(ctx)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+		return nil
+	}
+	return err
+}
+
+func (m *Merger) run(ctx context.Context) error {
+	for {
+		done, err := m.awaitWork(ctx)
+		if err != nil || done {
+			return err
+		}
+		err = m.build(ctx)
+		if errors.Is(err, message.ErrUnreachable) || errors.Is(err, errChanged) {
+			m.Log.WarnContext(ctx, "merging interrupted", "reason", err)
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// errChanged says that the partial is not what the run needs any more.
+var errChanged = errors.New("the run has begun anew, or its settings have changed")
+
+// formOf returns what the ledger says of the dataset.
+func (m *Merger) formOf(s *ledger.State) dataset.Form {
+	return dataset.Form{
+		Digest: m.Digest, Planned: s.Planned(), Rows: s.Settings().Rows, Version: m.Version, Begun: s.Begun(),
+	}
+}
+
+// isOf tells whether the partial is still of the form that the run needs.
+func (m *Merger) isOf(s *ledger.State) bool {
+	return s.Begun().Equal(m.form.Begun) && s.Settings().Rows == m.form.Rows
+}
+
+// awaitWork waits until the run is planned and not sealed. It returns true if
+// the run is sealed and that ends the merger.
+func (m *Merger) awaitWork(ctx context.Context) (done bool, err error) {
+	var sealed *message.Sealed
+	err = m.Ledger.Wait(ctx, func(s *ledger.State) bool {
+		m.planned = s.Planned()
+		if m.planned == nil || s.Settings() == nil {
+			return false
+		}
+		m.form = m.formOf(s)
+		sealed, _ = s.Sealed()
+		return sealed == nil || m.ExitWhenSealed
+	})
+	return sealed != nil, err
+}
+
+// build merges until the run is sealed. Whatever ends it, it can be called
+// again.
+func (m *Merger) build(ctx context.Context) error {
+	if sealed, err := m.sealCommitted(ctx); err != nil || sealed {
+		return err
+	}
+	partial, err := dataset.OpenPartial(m.Output, m.form)
+	if err != nil {
+		return err
+	}
+	m.partial = partial
+	defer func() { _ = m.partial.Close() }() // what matters was synced
+	m.seen, m.absent, m.rounds = map[uint64]bool{}, map[uint64]time.Time{}, 0
+	m.Log.InfoContext(ctx, "partial file open", "rows", partial.Copied(), "tasks", m.planned.Tasks)
+
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		changed := m.Ledger.Changed()
+		sealed, err := m.step(ctx)
+		if err != nil || sealed {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-ticker.C:
+		}
+	}
+}
+
+// step does what the ledger gives cause for.
+func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
+	copied, err := m.copyShards(ctx)
+	if err != nil || !copied {
+		return false, err
+	}
+	if err := m.sync(false); err != nil {
+		return false, err
+	}
+	var missing, failed, allow int64
+	var failures []message.Failure
+	settled, changed := false, false
+	m.Ledger.View(func(s *ledger.State) {
+		if s.Planned() == nil || s.Settings() == nil {
+			return // the ledger was dropped and is being read again
+		}
+		var seq uint64
+		_, seq = s.Sealed()
+		sealed = seq != 0
+		missing, failed, allow = s.Missing(), s.Failed(), s.Settings().Allow.Of(s.Tasks())
+		failures = s.Failures()
+		// A shard may have come while the others were copied, or the ledger dropped.
+		settled, changed = m.hasSeen(s) && m.Ledger.Epoch() == m.epoch, !m.isOf(s)
+	})
+	switch {
+	case changed:
+		return false, errChanged
+	case sealed || !settled:
+		return sealed, nil
+	case failed > allow:
+		if m.ExitWhenSealed {
+			return false, fmt.Errorf("%d of %d tasks, %d allowed: %w", failed, m.planned.Tasks, allow, ErrTooManyFailures)
+		}
+		return false, nil
+	case missing > 0:
+		return false, m.audit(ctx)
+	}
+	return m.finish(ctx, failures)
+}
+
+// hasSeen tells whether the rows of all shards in the ledger are copied.
+func (m *Merger) hasSeen(s *ledger.State) bool {
+	for _, sh := range s.Shards() {
+		if sh.Rejected == "" && !m.seen[sh.Seq] {
+			return false
+		}
+	}
+	return true
+}
+
+// copyShards copies the rows of all shards that were announced. It returns
+// false if one is absent and may still appear.
+func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
+	if epoch := m.Ledger.Epoch(); epoch != m.epoch {
+		m.epoch = epoch
+		clear(m.seen)
+		clear(m.absent)
+	}
+	var todo []*ledger.Shard
+	m.Ledger.View(func(s *ledger.State) {
+		for _, sh := range s.Shards() {
+			if sh.Rejected == "" && !m.seen[sh.Seq] {
+				todo = append(todo, sh)
+			}
+		}
+	})
+	all = true
+	for _, sh := range todo {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err := m.copyShard(ctx, sh); err != nil {
+			return false, err
+		}
+		all = all && m.seen[sh.Seq]
+		if err := m.sync(false); err != nil {
+			return false, err
+		}
+	}
+	return all, nil
+}
+
+// copyShard copies what the shard owns and the partial does not have.
+func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard) error {
+	var owned message.Ranges
+	m.Ledger.View(func(s *ledger.State) { owned = s.OwnedBy(sh) })
+	if m.hasAll(owned) {
+		m.seen[sh.Seq] = true
+		return nil
+	}
+	fault.Point(fault.MergerShardFound)
+	if sh.Folder != m.Folder {
+		return fmt.Errorf("worker %s wrote shard %s to another folder than %s: %w", sh.Worker, sh.Name, m.Shards, ErrFolder)
+	}
+	rows, err := shard.Load(filepath.Join(m.Shards, sh.Name), sh.Shard, m.Digest, m.planned.Columns)
+	switch {
+	case errors.Is(err, shard.ErrAbsent):
+		return m.rejectAbsent(ctx, sh, err)
+	case errors.Is(err, shard.ErrDamaged):
+		return m.reject(ctx, sh, err)
+	case err != nil:
+		return fmt.Errorf("read shard: %w", err)
+	}
+	if err := m.partial.Copy(rows, owned.Contains); err != nil {
+		return fmt.Errorf("copy shard %s: %w", sh.Name, err)
+	}
+	m.seen[sh.Seq], m.dirty = true, true
+	fault.Point(fault.MergerShardCopied)
+	m.Log.InfoContext(ctx, "shard copied", "shard", sh.Name, "rows", owned.Len())
+	return nil
+}
+
+func (m *Merger) hasAll(indexes message.Ranges) bool {
+	for index := range indexes.All() {
+		if !m.partial.Has(index) {
+			return false
+		}
+	}
+	return true
+}
+
+// rejectAbsent rejects a shard that has not appeared for a while. Where the
+// folder itself is gone, recomputing would only fill another one.
+func (m *Merger) rejectAbsent(ctx context.Context, sh *ledger.Shard, reason error) error {
+	if nonce, err := shard.ReadFolder(m.Shards); err != nil || nonce != m.Folder {
+		return fmt.Errorf("%s has lost its nonce file: %w", m.Shards, ErrFolder)
+	}
+	since, ok := m.absent[sh.Seq]
+	if !ok {
+		m.absent[sh.Seq] = time.Now()
+		return nil
+	}
+	if time.Since(since) < absentGrace {
+		return nil
+	}
+	return m.reject(ctx, sh, reason)
+}
+
+// reject voids a shard. Its rows fall to the next shard that names them, or
+// become missing.
+func (m *Merger) reject(ctx context.Context, sh *ledger.Shard, reason error) error {
+	m.Log.WarnContext(ctx, "shard rejected", "shard", sh.Name, "worker", sh.Worker, "reason", reason)
+	e := &message.Rejected{Event: sh.Seq, Reason: message.FirstLine(reason.Error(), 500)}
+	seq, err := m.Queue.Publish(ctx, e)
+	if err != nil {
+		return fmt.Errorf("reject shard %s: %w", sh.Name, err)
+	}
+	fault.Point(fault.MergerRejected)
+	clear(m.seen)
+	return m.Ledger.Wait(ctx, func(s *ledger.State) bool { return s.Last() >= seq || m.Ledger.Epoch() != m.epoch })
+}
+
+// sync makes copied rows durable from time to time, or now.
+func (m *Merger) sync(now bool) error {
+	if !m.dirty || !now && time.Since(m.synced) < syncInterval {
+		return nil
+	}
+	if err := m.partial.Sync(); err != nil {
+		return fmt.Errorf("write %s.partial: %w", m.Output, err)
+	}
+	m.dirty, m.synced = false, time.Now()
+	return nil
+}
