@@ -1,0 +1,266 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"windrow/internal/ledger"
+	"windrow/internal/message"
+	"windrow/internal/queue"
+	"windrow/internal/shard"
+)
+
+// The roles that can be started by hand, and what beats call them.
+const (
+	roleProducer = "producer"
+	roleWorker   = "worker"
+	roleMerger   = "merger"
+)
+
+// roleFlags are the flags of worker and merger.
+type roleFlags struct {
+	url            string
+	run            string
+	shards         string
+	exitWhenSealed bool
+}
+
+func (f *roleFlags) add(c *cobra.Command) {
+	addURL(c, &f.url)
+	c.Flags().StringVar(&f.run, "run", "", "run to work for (default: any that is not sealed, one after the other)")
+	c.Flags().StringVar(&f.shards, "shards", filepath.Join(stateDir, "shards"), "folder that all workers and the merger share; each run has a folder in it")
+	c.Flags().BoolVar(&f.exitWhenSealed, "exit-when-sealed", false, "end when the run is sealed; name it with --run, or a role that starts after the seal waits for another run")
+}
+
+func addURL(c *cobra.Command, url *string) {
+	c.Flags().StringVar(url, "nats", "", "URL of the NATS server (default: $NATS_URL; credentials come from the environment, under the names that the nats command uses)")
+}
+
+// connectRole connects a role started by hand, or by `windrow run`. Such a
+// role waits for the broker as long as it takes.
+func (a *app) connectRole(ctx context.Context, url, role string, log *slog.Logger) (*queue.Conn, error) {
+	options := queue.OptionsFromEnv(os.Getenv)
+	if url != "" {
+		options.URL = url
+	}
+	if options.URL == "" {
+		return nil, &exitError{exitUsage, fmt.Errorf("windrow %s needs the URL of a NATS server", role), "windrow " + role + " --nats nats://127.0.0.1:4222"}
+	}
+	options.Name, options.Patient = "windrow "+role, true
+	return queue.Connect(ctx, options, log)
+}
+
+// member is a worker or merger at work for one run.
+type member struct {
+	run    *queue.Run
+	ledger *ledger.Follower
+	crew   *crew
+	shards string // of this run
+	folder string
+	id     string
+	log    *slog.Logger
+}
+
+// serveRuns calls work for the run that was asked for, or for one run after
+// the other.
+func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func(context.Context, *member) error) error {
+	log := newLog(a.stderr, slog.LevelInfo).With("role", role)
+	conn, err := a.connectRole(ctx, f.url, role, log)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for {
+		run, err := awaitRun(ctx, conn, f.run, log)
+		if err != nil {
+			return err
+		}
+		err = a.serveRun(ctx, role, run, f.shards, log, work)
+		switch {
+		case isGone(err): // perhaps to begin anew: see producer --restart
+			log.WarnContext(ctx, "the run is gone", "run", run.ID(), "reason", err)
+			if f.run == "" && !f.exitWhenSealed {
+				continue
+			}
+			if err := awaitReturn(ctx, conn, run.ID()); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		if f.run != "" || f.exitWhenSealed || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func isGone(err error) bool { return errors.Is(err, ledger.ErrGone) || errors.Is(err, queue.ErrNoRun) }
+
+// goneGrace is how long a role waits for a run that is gone to come back.
+const goneGrace = 10 * time.Second
+
+// awaitReturn waits for the run to be there again.
+func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error {
+	waiting, stop := context.WithTimeout(ctx, goneGrace)
+	defer stop()
+	ticker := time.NewTicker(awaitInterval / 4)
+	defer ticker.Stop()
+	for {
+		_, err := conn.OpenRun(waiting, id)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-waiting.Done():
+			return fmt.Errorf("run %s is gone: %w", id, err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// serveRun works for one run.
+//
+//nolint:contextcheck // it follows the ledger for longer than ctx, the gentle stop, says
+func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards string, log *slog.Logger, work func(context.Context, *member) error) error {
+	m := &member{
+		run: run, crew: newCrew(), shards: filepath.Join(shards, string(run.ID())),
+		id: processID(), log: log.With("run", run.ID()),
+	}
+	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
+	var err error
+	if m.folder, err = shard.OpenFolder(m.shards); err != nil {
+		return err
+	}
+	// The ledger is followed for as long as the role works, which is longer
+	// than it takes new work.
+	base, cancel := context.WithCancel(a.stops.now)
+	defer cancel()
+	group, base := errgroup.WithContext(base)
+	fetching, stop := context.WithCancel(base)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	group.Go(func() error {
+		return run.Beats(base, func(b message.Beat) { m.hear(base, role, b) })
+	})
+	group.Go(func() error { return m.ledger.Run(base) })
+	group.Go(func() error {
+		defer cancel()
+		if err := m.proveFolder(fetching, role); err != nil {
+			return err
+		}
+		return work(fetching, m)
+	})
+	return group.Wait()
+}
+
+// proveFolder makes sure that the shards folder is the one of the others: of
+// those that live now, and of those that wrote the shards in the ledger. The
+// first to come have nobody to compare with; what they announce tells later.
+func (m *member) proveFolder(ctx context.Context, role string) error {
+	if err := patiently(ctx, m.log, func() error { return m.ledger.CatchUp(ctx) }); err != nil {
+		return err
+	}
+	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder, Greeting: true}); err != nil {
+		m.log.DebugContext(ctx, "greeting not sent", "error", err)
+	}
+	timer := time.NewTimer(greetingWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	other := ""
+	m.ledger.View(func(s *ledger.State) {
+		for _, sh := range s.Shards() {
+			if sh.Rejected == "" && sh.Folder != m.folder {
+				other = "worker " + sh.Worker
+			}
+		}
+	})
+	for _, b := range m.crew.alive() {
+		if b.ID != m.id && b.Folder != "" && b.Folder != m.folder {
+			other = b.Role + " " + b.ID
+		}
+	}
+	if other == "" {
+		return nil
+	}
+	return &exitError{
+		exitBroker, fmt.Errorf("%s is not the folder that %s uses: workers and merger must share one", m.shards, other),
+		fmt.Sprintf("windrow %s --shards DIR", role),
+	}
+}
+
+// patiently calls f until the broker answers.
+func patiently(ctx context.Context, log *slog.Logger, f func() error) error {
+	for {
+		err := f()
+		if !errors.Is(err, queue.ErrUnreachable) {
+			return err
+		}
+		log.WarnContext(ctx, "waiting for the broker", "reason", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(awaitInterval):
+		}
+	}
+}
+
+// greetingWait is how long a starting role listens to the others.
+const greetingWait = 300 * time.Millisecond
+
+// hear takes note of a beat, and answers a greeting.
+func (m *member) hear(ctx context.Context, role string, b message.Beat) {
+	m.crew.saw(b)
+	if !b.Greeting || b.ID == m.id {
+		return
+	}
+	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder}); err != nil {
+		m.log.DebugContext(ctx, "greeting not answered", "error", err)
+	}
+}
+
+// beat tells everyone every second that the role lives, until ctx ends.
+func (m *member) beat(ctx context.Context, role string) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder}); err != nil {
+			m.log.DebugContext(ctx, "beat not sent", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// processID names this process among all of the run.
+func processID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	host = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '-'
+	}, host)
+	return fmt.Sprintf("%s-%d", message.Cut(host, 60), os.Getpid())
+}

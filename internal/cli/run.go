@@ -1,0 +1,518 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"windrow/internal/dataset"
+	"windrow/internal/fault"
+	"windrow/internal/ledger"
+	"windrow/internal/message"
+	"windrow/internal/queue"
+	"windrow/internal/spec"
+	"windrow/internal/supervisor"
+	"windrow/merger"
+	"windrow/producer"
+)
+
+type runOptions struct {
+	workers    int
+	stateDir   string
+	restart    bool
+	keepShards bool
+}
+
+func newRun(a *app) *cobra.Command {
+	o := runOptions{}
+	c := &cobra.Command{
+		Use:   "run SPEC",
+		Short: "Compute a spec on this machine, from tasks to the verified dataset",
+		Long: `Compute a spec on this machine: an embedded broker, a producer, worker
+processes and a merger turn its tasks into one verified dataset.
+
+Stop it with Ctrl-C, kill it, or lose power: the same command goes on where it
+was. On a finished run it verifies the dataset and computes nothing.`,
+		Example: `  windrow run examples/tenders.yaml
+  windrow run examples/tenders.yaml --workers 8
+  windrow run examples/tenders.yaml --restart`,
+		Args: exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.run(o, args[0]) },
+	}
+	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes")
+	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state (default: .windrow beside the dataset)")
+	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
+	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")
+	return c
+}
+
+func (a *app) run(o runOptions, path string) (err error) {
+	if o.workers < 1 || o.workers > 1024 {
+		return &exitError{exitUsage, fmt.Errorf("--workers %d: 1 to 1024 are allowed", o.workers), ""}
+	}
+	plan, err := loadPlan(path)
+	if err != nil {
+		return err
+	}
+	s := stateBeside(o.stateDir, plan.Spec.Output.File)
+	if err := checkStart(plan, s); err != nil {
+		return err
+	}
+	log := newLog(a.stderr, slog.LevelWarn)
+	l, err := s.host(a.stops.now, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if err := l.broker.WriteInfo(s.dir); err != nil {
+		return err
+	}
+	c := &campaign{app: a, options: o, specPath: path, plan: plan, local: l, log: log, crew: newCrew()}
+	return c.run(a.stops.now)
+}
+
+// campaign is one `windrow run` at work.
+type campaign struct {
+	*app
+	options  runOptions
+	specPath string
+	plan     *producer.Plan
+	local    *local
+	log      *slog.Logger
+	crew     *crew
+	queue    *queue.Run
+	ledger   *ledger.Follower
+}
+
+const (
+	childGrace  = 30 * time.Second // for children to finish what is in hand
+	mergerGrace = 10 * time.Second // for workers to notice the seal
+	storeGrace  = 3 * time.Second  // for children that wait for a broker without a store
+)
+
+func (c *campaign) run(ctx context.Context) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.ledger.Run(ctx) })
+	group.Go(func() error {
+		defer cancel()
+		return c.followed(ctx)
+	})
+	return group.Wait()
+}
+
+// open makes the run in the broker, unless its inputs have changed.
+func (c *campaign) open(ctx context.Context) error {
+	if c.options.restart {
+		if err := c.forget(ctx); err != nil {
+			return err
+		}
+	} else if err := refuseChanged(ctx, c.local.conn, c.plan, "windrow run "+c.specPath+" --restart"); err != nil {
+		return err
+	}
+	if _, err := c.local.conn.OpenRun(ctx, c.plan.ID()); errors.Is(err, queue.ErrNoRun) {
+		if err := guardOutput(c.plan.Spec.Output.File, c.plan.Planned.Name); err != nil {
+			return &exitError{exitUsage, err, ""}
+		}
+	}
+	run, err := createRun(ctx, c.local.conn, c.plan, 1)
+	if err != nil {
+		return err
+	}
+	c.queue, c.ledger = run, ledger.NewFollower(run.Digest(), run, c.log)
+	return nil
+}
+
+// forget removes all runs of this name, with their shards and the unfinished
+// dataset. The folders of the shards stay: workers may be looking at them.
+func (c *campaign) forget(ctx context.Context) error {
+	forgotten, err := forget(ctx, c.local.conn, c.plan.Planned.Name)
+	if err != nil {
+		return err
+	}
+	for _, id := range forgotten {
+		if err := removeShards(filepath.Join(c.local.state.shards(), string(id))); err != nil {
+			return fmt.Errorf("forget run %s: %w", id, err)
+		}
+	}
+	return dataset.Remove(c.plan.Spec.Output.File)
+}
+
+// forget removes all runs of a name from the broker and returns their ids.
+func forget(ctx context.Context, conn *queue.Conn, name string) ([]message.RunID, error) {
+	runs, err := conn.Runs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var forgotten []message.RunID
+	for _, r := range runs {
+		if r.Name != name {
+			continue
+		}
+		if err := conn.DeleteRun(ctx, r.ID); err != nil {
+			return nil, fmt.Errorf("forget run %s: %w", r.ID, err)
+		}
+		forgotten = append(forgotten, r.ID)
+	}
+	return forgotten, nil
+}
+
+func removeShards(dir string) error {
+	for _, pattern := range []string{"*.h5", "*.tmp"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Remove(f); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// followed runs the campaign with the ledger being followed.
+func (c *campaign) followed(ctx context.Context) error {
+	if err := c.ledger.CatchUp(ctx); err != nil {
+		return err
+	}
+	var sealed *message.Sealed
+	c.ledger.View(func(s *ledger.State) { sealed, _ = s.Sealed() })
+	if sealed != nil {
+		return c.alreadySealed(sealed)
+	}
+	c.announce()
+	if err := c.deliverAgain(ctx); err != nil {
+		return err
+	}
+	return c.compute(ctx)
+}
+
+// alreadySealed verifies the dataset of a finished run.
+func (c *campaign) alreadySealed(sealed *message.Sealed) error {
+	out := c.plan.Spec.Output.File
+	if err := c.checkSettings(); err != nil {
+		return err
+	}
+	if err := checkSealed(out, sealed); err != nil {
+		return &exitError{exitCorrupt, err, "windrow run " + c.specPath + " --restart"}
+	}
+	shards := filepath.Join(c.local.state.shards(), string(c.plan.ID()))
+	if err := merger.Tidy(out, shards, sealed, c.options.keepShards); err != nil {
+		return err
+	}
+	if err := c.ensureRecord(out); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.stdout, "%s is finished and verified; nothing was computed\n", c.plan.ID())
+	return c.report(sealed)
+}
+
+// ensureRecord writes the record that a merger was killed before.
+func (c *campaign) ensureRecord(out string) (err error) {
+	if _, err := os.Stat(out + ".run.json"); err == nil {
+		return nil
+	}
+	c.ledger.View(func(s *ledger.State) { err = merger.WriteRecord(out, s) })
+	return err
+}
+
+// checkSettings refuses a spec that wants another file than the one that was
+// sealed: it is not made by itself, because that may take long.
+func (c *campaign) checkSettings() error {
+	var was message.Settings
+	c.ledger.View(func(s *ledger.State) { was = *s.Settings() })
+	out, now := c.plan.Spec.Output.File, c.plan.Settings
+	switch {
+	case was.Output != now.Output:
+		old := filepath.Join(filepath.Dir(out), was.Output)
+		return &exitError{exitCorrupt, fmt.Errorf("the run is sealed as %s; output.file is %s now", old, out), "mv " + old + " " + out + ", or windrow run " + c.specPath + " --restart"}
+	case was.Rows != now.Rows:
+		return &exitError{exitCorrupt, fmt.Errorf("the run is sealed with failures.rows: %s; it is %s now", was.Rows, now.Rows), "windrow run " + c.specPath + " --restart"}
+	}
+	return nil
+}
+
+// deliverAgain has the broker deliver what workers of an earlier start held.
+// They are gone; without this their tasks would wait for ack_wait.
+func (c *campaign) deliverAgain(ctx context.Context) error {
+	var first int64
+	waiting := false
+	c.ledger.View(func(s *ledger.State) {
+		if missing := s.Unrecorded(); len(missing) > 0 {
+			first, waiting = missing[0].First, true
+		}
+	})
+	held, err := c.queue.Workers(ctx)
+	if err != nil || !waiting || held.AckPending == 0 {
+		return err
+	}
+	return c.queue.DeliverAgain(ctx, uint64(first)+1) //nolint:gosec // an index is not negative
+}
+
+func (c *campaign) announce() {
+	var recorded int64
+	c.ledger.View(func(s *ledger.State) { recorded = s.Recorded() })
+	verb := "computing"
+	if recorded > 0 {
+		verb = fmt.Sprintf("going on: %s rows are there,", humanize.Comma(recorded))
+	}
+	fmt.Fprintf(c.stderr, "%s: %s %s tasks with %s, logs in %s\n", c.plan.ID(), verb,
+		humanize.Comma(c.plan.Planned.Tasks), plural(c.options.workers, "worker"), c.local.state.logs(c.plan.ID()))
+}
+
+// compute runs the producer here and the other roles as children.
+func (c *campaign) compute(ctx context.Context) error {
+	children, err := c.children()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		p := producer.New(producer.Config{
+			Plan: c.plan, Queue: producerQueue{c.queue}, Ledger: c.ledger,
+			GiveWay: true, ExitWhenSealed: true, Log: c.log,
+		})
+		return p.Run(ctx)
+	})
+	group.Go(func() error { return c.queue.Beats(ctx, c.crew.saw) })
+	group.Go(func() error {
+		newProgress(c.ledger, c.crew, c.plan.Planned.Tasks).show(ctx, c.stderr)
+		return nil
+	})
+	group.Go(func() error {
+		defer cancel()
+		if err := c.awaitSettings(ctx); err != nil {
+			return err
+		}
+		s, err := supervisor.Start(ctx, program, c.local.state.logs(c.plan.ID()), children, c.log)
+		if err != nil {
+			return err
+		}
+		return c.watch(ctx, s)
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	var sealed *message.Sealed
+	c.ledger.View(func(s *ledger.State) { sealed, _ = s.Sealed() })
+	if sealed == nil {
+		return c.interruptedError()
+	}
+	return c.report(sealed)
+}
+
+// awaitSettings waits until the ledger has the settings of this start: by those
+// of an earlier one, too many tasks may have failed.
+func (c *campaign) awaitSettings(ctx context.Context) error {
+	return c.ledger.Wait(ctx, func(s *ledger.State) bool {
+		_, sealed := s.Sealed()
+		return sealed != 0 || s.Settings() != nil && *s.Settings() == *c.plan.Settings
+	})
+}
+
+func (c *campaign) children() ([]supervisor.Child, error) {
+	out, err := filepath.Abs(c.plan.Spec.Output.File)
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"NATS_URL=" + c.local.broker.URL(), "NATS_TOKEN=" + c.local.broker.Token()}
+	common := []string{
+		"--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--exit-when-sealed",
+	}
+	mergerArgs := append([]string{roleMerger, "--output", out}, common...)
+	if c.options.keepShards {
+		mergerArgs = append(mergerArgs, "--keep-shards")
+	}
+	children := []supervisor.Child{{Name: roleMerger, Args: mergerArgs, Env: env}}
+	for i := range c.options.workers {
+		children = append(children, supervisor.Child{
+			Name: fmt.Sprintf("%s-%d", roleWorker, i+1),
+			Args: append([]string{roleWorker, "--allow-spec", c.specPath}, common...),
+			Env:  env,
+		})
+	}
+	return children, nil
+}
+
+// watch waits for the end of the run, for better or worse, and stops the
+// children. It returns nil if the run was sealed, or if it was asked to stop.
+func (c *campaign) watch(ctx context.Context, s *supervisor.Supervisor) error {
+	defer s.Stop(0)
+	for {
+		changed := c.ledger.Changed()
+		if err := c.tooManyFailures(); err != nil {
+			c.stop(s)
+			return err
+		}
+		select {
+		case <-ctx.Done(): // another part has failed, or a second signal came
+			return ctx.Err()
+		case <-c.stops.gentle.Done():
+			fmt.Fprintln(c.stderr, "stopping: tasks in hand are finished first; again to stop at once")
+			c.stop(s)
+			return nil
+		case why := <-c.local.broker.Failed():
+			s.Stop(storeGrace)
+			return &exitError{exitBroker, fmt.Errorf("the broker's store in %s cannot be written: %s", c.local.state.dir, why), "windrow run " + c.specPath}
+		case exit := <-s.Exits():
+			if exit.Code == exitIncomplete && c.tooManyFailures() != nil {
+				continue // stopped in order above
+			}
+			done, err := c.judge(exit)
+			if !done && err == nil {
+				continue
+			}
+			if done {
+				err = c.awaitSeal(ctx)
+				s.Stop(mergerGrace)
+			}
+			return err
+		case <-changed:
+		}
+	}
+}
+
+// stop gives the children time to finish, until the second signal.
+func (c *campaign) stop(s *supervisor.Supervisor) {
+	forced := context.AfterFunc(c.stops.now, func() { s.Stop(0) })
+	defer forced()
+	s.Stop(childGrace)
+}
+
+// awaitSeal reads the ledger up to the seal, which the merger has seen.
+func (c *campaign) awaitSeal(ctx context.Context) error {
+	return c.ledger.Wait(ctx, func(s *ledger.State) bool {
+		sealed, _ := s.Sealed()
+		return sealed != nil
+	})
+}
+
+// judge says what the end of a child means for the run: the merger's end is
+// the end of the run, and a worker may only end by being told to.
+func (c *campaign) judge(exit supervisor.Exit) (done bool, err error) {
+	if exit.Code == exitOK || exit.Code == exitAllowed {
+		return exit.Name == roleMerger, nil
+	}
+	reason, next, _ := strings.Cut(exit.Reason, "\nnext: ")
+	if next == "" {
+		next = "windrow run " + c.specPath
+	}
+	code := exit.Code
+	if code < 0 {
+		code = exitInternal
+	}
+	return false, &exitError{code, fmt.Errorf("%s: %s (log: %s)", exit.Name, reason,
+		filepath.Join(c.local.state.logs(c.plan.ID()), exit.Name+".log")), next}
+}
+
+// tooManyFailures returns the error that ends the run, or nil.
+func (c *campaign) tooManyFailures() error {
+	var failed, allow int64
+	var first message.Failure
+	c.ledger.View(func(s *ledger.State) {
+		if s.Settings() == nil {
+			return
+		}
+		if failed, allow = s.Failed(), s.Settings().Allow.Of(c.plan.Planned.Tasks); failed > allow {
+			first = s.Failures()[0]
+		}
+	})
+	if failed <= allow {
+		return nil
+	}
+	return &exitError{exitIncomplete, fmt.Errorf("%s failed, %d allowed (failures.allow): no dataset was written\nfirst: task %d, %s: %s",
+		plural(int(failed), "task"), allow, first.Index, first.Class, message.FirstLine(first.Message, 200)), "windrow failed " + string(c.plan.ID()) + " --state-dir " + c.local.state.dir}
+}
+
+func (c *campaign) interruptedError() error {
+	var recorded int64
+	c.ledger.View(func(s *ledger.State) { recorded = s.Recorded() })
+	return &exitError{exitInterrupted, fmt.Errorf("interrupted: %s of %s rows are kept",
+		humanize.Comma(recorded), humanize.Comma(c.plan.Planned.Tasks)), "windrow run " + c.specPath}
+}
+
+// report prints the last lines of a finished run.
+func (c *campaign) report(sealed *message.Sealed) error {
+	reportDataset(c.stdout, c.plan.Spec.Output.File, sealed)
+	if sealed.Failed == 0 {
+		return nil
+	}
+	return &exitError{
+		exitAllowed, allowedError(sealed.Failed),
+		"windrow failed " + string(c.plan.ID()) + " --state-dir " + c.local.state.dir,
+	}
+}
+
+func reportDataset(w io.Writer, out string, sealed *message.Sealed) {
+	fmt.Fprintf(w, "%s: %s rows, %s, sha256 %s\n", out, humanize.Comma(sealed.Rows), size(sealed.Bytes), sealed.SHA256)
+	fmt.Fprintf(w, "next: windrow verify %s\n", out)
+}
+
+// createRun makes the streams of a planned run, or finds them.
+func createRun(ctx context.Context, conn *queue.Conn, plan *producer.Plan, replicas int) (*queue.Run, error) {
+	taskBytes, err := plan.TaskStreamBytes()
+	if err != nil {
+		return nil, err
+	}
+	run, err := conn.CreateRun(ctx, queue.RunConfig{
+		ID: plan.ID(), Digest: plan.Digest, Name: plan.Planned.Name,
+		AckWait: time.Duration(plan.Settings.AckWait), Replicas: replicas,
+		TasksMaxBytes: taskBytes, EventsMaxBytes: plan.EventStreamBytes(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make run %s: %w", plan.ID(), err)
+	}
+	fault.Point(fault.ProducerStreamsCreated)
+	return run, nil
+}
+
+// refuseChanged returns an error if the broker has a run of the same name with
+// other inputs, and says which.
+func refuseChanged(ctx context.Context, conn *queue.Conn, plan *producer.Plan, next string) error {
+	runs, err := conn.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.Name != plan.Planned.Name || r.Digest == plan.Digest {
+			continue
+		}
+		old, err := plannedOf(ctx, conn, r.ID)
+		if err != nil {
+			return err
+		}
+		if old == nil {
+			continue // it was never opened: there is nothing to lose
+		}
+		changes := spec.Differences(old.Spec, plan.Planned.Spec, old.Files, plan.Planned.Files)
+		if old.Model != plan.Planned.Model {
+			changes = append(changes, fmt.Sprintf("simulator version: %s, was %s", plan.Planned.Model, old.Model))
+		}
+		return &exitError{exitUsage, fmt.Errorf("the inputs of %q have changed since run %s:\n  %s\nput them back or change `name` to keep that run; or begin anew",
+			r.Name, r.ID, strings.Join(changes, "\n  ")), next}
+	}
+	return nil
+}

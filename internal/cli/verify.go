@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"windrow/internal/dataset"
+	"windrow/internal/message"
+	"windrow/internal/shard"
+	"windrow/internal/supervisor"
+)
+
+func newVerify(a *app) *cobra.Command {
+	inside := false
+	c := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check a dataset from its own manifest",
+		Long: `Check a dataset from its own manifest: the content of every column and all
+other bytes are what they were when the file was sealed, the rows are in task
+order, and with the failed tasks they are all tasks of the run.
+
+The file is read in a child process with limits, because the HDF5 library
+crashes on some damaged files. Exit code 5 if the file is not sound.`,
+		Example: `  windrow verify tenders.h5`,
+		Args:    exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if inside {
+				return a.verifyInside(c.Context(), args[0])
+			}
+			return a.verify(c.Context(), args[0])
+		},
+	}
+	c.Flags().BoolVar(&inside, "inside", false, "check in this process and print the report as JSON")
+	if err := c.Flags().MarkHidden("inside"); err != nil {
+		panic(err) // the flag was added a line above
+	}
+	return c
+}
+
+func (a *app) verify(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return &exitError{exitCorrupt, fmt.Errorf("%s: there is no such file", path), ""}
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return &exitError{exitCorrupt, fmt.Errorf("%s is not a file", path), ""}
+	}
+	report, err := verifyInChild(ctx, path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%s: verified\n", path)
+	fmt.Fprintf(a.stdout, "  rows     %s of %s tasks, %d failed\n", humanize.Comma(report.Rows), humanize.Comma(report.Tasks), report.Failed)
+	fmt.Fprintf(a.stdout, "  content  %s\n", plural(len(report.Contents), "digest")+" as in the manifest")
+	fmt.Fprintf(a.stdout, "  size     %s\n", size(report.Bytes))
+	fmt.Fprintf(a.stdout, "  sha256   %s\n", report.SHA256)
+	fmt.Fprintf(a.stdout, "  run      %s, windrow %s\n", report.Digest, report.Version)
+	return nil
+}
+
+// verifyInChild runs the check in a child, whose death means that the file is
+// corrupt.
+func verifyInChild(ctx context.Context, path string) (dataset.Report, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return dataset.Report{}, fmt.Errorf("find this program: %w", err)
+	}
+	var stdout, stderr bytes.Buffer
+	child := exec.CommandContext(ctx, program, "verify", "--inside", "--", path)
+	child.Stdout, child.Stderr = &stdout, &stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err = child.Run()
+	if ctx.Err() != nil {
+		return dataset.Report{}, ctx.Err()
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return dataset.Report{}, childError(path, exit, stderr.String())
+	} else if err != nil {
+		return dataset.Report{}, fmt.Errorf("check %s: %w", path, err)
+	}
+	var report dataset.Report
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+		return dataset.Report{}, fmt.Errorf("check %s: read the child's report: %w", path, err)
+	}
+	return report, nil
+}
+
+func childError(path string, exit *exec.ExitError, said string) error {
+	said, orderly := strings.CutPrefix(said, supervisor.Prefix)
+	if !orderly || exit.ExitCode() < 0 || exit.ExitCode() == exitInternal { // it crashed, or ran into a limit
+		return &exitError{exitCorrupt, fmt.Errorf("%s: dataset is corrupt: reading it ended with %w", path, exit), ""}
+	}
+	return &exitError{exit.ExitCode(), fmt.Errorf("%s: %s", path, strings.TrimSpace(said)), ""}
+}
+
+// Limits of the process that reads an unknown file.
+const (
+	insideData       = 2 << 30 // bytes of memory
+	insideSeconds    = 120     // of CPU, and
+	insideByteSecond = 5 << 20 // one more for so many bytes of the file
+)
+
+func (a *app) verifyInside(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	seconds := uint64(insideSeconds + info.Size()/insideByteSecond) //nolint:gosec // a size is not negative
+	for resource, limit := range map[int]uint64{
+		unix.RLIMIT_DATA: insideData, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0,
+	} {
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+			return fmt.Errorf("limit this process: %w", err)
+		}
+	}
+	report, err := dataset.Verify(ctx, path)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(a.stdout).Encode(report)
+}
+
+// checkSealed makes sure that the dataset is the file that was sealed.
+func checkSealed(path string, sealed *message.Sealed) error {
+	sum, size, err := shard.Hash(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("the run is sealed, but its dataset %s is gone", path)
+	case err != nil:
+		return err
+	case sum != sealed.SHA256 || size != sealed.Bytes:
+		return fmt.Errorf("%s is not the dataset that was sealed: sha256 %s and %d bytes, sealed were %s and %d",
+			path, sum, size, sealed.SHA256, sealed.Bytes)
+	}
+	return nil
+}
