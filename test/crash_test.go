@@ -1,0 +1,80 @@
+package test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"windrow/internal/fault"
+)
+
+// provoked are the crash points that an undisturbed run does not reach; they
+// are reached with a damaged shard. See TestKilledWhileMending.
+func provoked(point string) bool {
+	switch point {
+	case fault.MergerRejected, fault.MergerMissingAsked, fault.ProducerCopiesAppended:
+		return true
+	}
+	return false
+}
+
+// TestKilledAtEveryPoint kills the process that first reaches a crash point,
+// lets the supervisor or the user start it again, and expects the dataset of
+// an undisturbed run.
+func TestKilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	spec := specOf(nil)
+	want := calmSHA256(t, spec)
+	for _, point := range fault.Points {
+		if provoked(point) {
+			continue
+		}
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, spec)
+			once := c.path("killed")
+			c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
+			if _, err := os.Stat(once); err != nil {
+				t.Fatalf("no process was killed at %s: %v", point, err)
+			}
+			if got := c.sha256(t); got != want {
+				t.Errorf("sha256 %s, undisturbed %s", got, want)
+			}
+		})
+	}
+}
+
+// TestKilledWhileMending damages a shard before it is copied, and kills a
+// process at each point of mending that.
+func TestKilledWhileMending(t *testing.T) {
+	t.Parallel()
+	spec := specOf(nil)
+	want := calmSHA256(t, spec)
+	for _, point := range fault.Points {
+		if !provoked(point) {
+			continue
+		}
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, spec)
+			once := c.path("killed")
+			hold, held, release := c.hold(t, "copy")
+			env := []string{"WINDROW_FAULT=" + strings.Join([]string{
+				fault.MergerShardFound + "=hold@" + hold, point + "=kill@" + once,
+			}, ",")}
+			p := c.start(t, env, "run", "spec.yaml", "--workers", "2")
+			held()
+			c.damageShards(t, truncate)
+			release()
+			if p.wait() != 0 {
+				c.untilSealed(t, env, "--workers", "2")
+			}
+			if _, err := os.Stat(once); err != nil {
+				t.Fatalf("no process was killed at %s: %v", point, err)
+			}
+			if got := c.sha256(t); got != want {
+				t.Errorf("sha256 %s, undisturbed %s", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,143 @@
+package test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+func contains(text []byte, part string) bool { return bytes.Contains(text, []byte(part)) }
+
+// troubleSpec is of 20 tasks, of which 8 fail, two in each way, after their
+// budgets.
+func troubleSpec(failures string) string {
+	return specOf(map[string]string{
+		"tasks":     "{matrix: {farm_id: 0..1, seed: 1..10}}",
+		"simulator": "{command: [python3, trouble.py], timeout: 4s}",
+		"columns":   "[{name: aep, type: f64, unit: GWh, min: 0, finite: true}]",
+		"retry":     "{error: 2, crash: 1, timeout: 0, invalid_output: 0}",
+		"failures":  failures,
+	})
+}
+
+func newTrouble(t *testing.T, failures string) *campaign {
+	t.Helper()
+	c := newCampaign(t, troubleSpec(failures))
+	script, err := os.ReadFile("testdata/python/trouble.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.path("trouble.py"), script, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestFailingTasks runs tasks that always err, kill their simulator, hang, or
+// give a wrong answer. They cost only themselves, and the dataset of the rest
+// is the same whoever computed it.
+func TestFailingTasks(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []string{"drop", "keep"} {
+		t.Run(rows, func(t *testing.T) {
+			t.Parallel()
+			sums := map[string]bool{}
+			for _, workers := range []string{"1", "5"} {
+				c := newTrouble(t, "{allow: 8, rows: "+rows+"}")
+				c.run(t, 3, "run", "spec.yaml", "--workers", workers)
+				sums[c.sha256(t)] = true
+				stdout, _ := c.run(t, 0, "failed")
+				for _, want := range []string{
+					"8 tasks of 20 failed", "error: ValueError: no layout after 3 attempts", "crash: ", "SIGSEGV",
+					"timeout: ", "invalid_output: ", "below the minimum 0", "2 attempts",
+				} {
+					if !strings.Contains(stdout, want) {
+						t.Errorf("`windrow failed` does not say %q:\n%s", want, stdout)
+					}
+				}
+			}
+			if len(sums) != 1 {
+				t.Errorf("the datasets of 1 and 5 workers differ: %v", sums)
+			}
+		})
+	}
+}
+
+// TestTooManyFailures expects no dataset, and the way out: mend the cause and
+// replay.
+func TestTooManyFailures(t *testing.T) {
+	t.Parallel()
+	c := newTrouble(t, "{allow: 7}")
+	_, stderr := c.run(t, 4, "run", "spec.yaml", "--workers", "2")
+	if !strings.Contains(stderr, "tasks failed, 7 allowed") || !strings.Contains(stderr, "next: windrow failed") {
+		t.Errorf("no way out is shown:\n%s", stderr)
+	}
+	if _, err := os.Stat(c.path("out.h5")); err == nil {
+		t.Error("a dataset was written")
+	}
+	c.run(t, 4, "run", "spec.yaml", "--workers", "2") // nothing has changed
+
+	if err := os.WriteFile(c.path("mended"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ := c.run(t, 0, "replay", "--failed")
+	if !strings.Contains(stdout, "tasks reopened") {
+		t.Errorf("replay: %s", stdout)
+	}
+	c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+	if s := c.status(t); s["state"] != "sealed" || s["recorded"].(float64) != 20 {
+		t.Errorf("status after the replay: %v", s)
+	}
+}
+
+// TestReplayOfSealedRun opens a sealed run again, which must be asked for.
+func TestReplayOfSealedRun(t *testing.T) {
+	t.Parallel()
+	c := newTrouble(t, "{allow: 8}")
+	c.run(t, 3, "run", "spec.yaml", "--workers", "2")
+	before := c.sha256(t)
+	_, stderr := c.run(t, 2, "replay", "--failed")
+	if !strings.Contains(stderr, "--reopen") {
+		t.Errorf("replay of a sealed run: %s", stderr)
+	}
+	if err := os.WriteFile(c.path("mended"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.run(t, 0, "replay", "--failed", "--reopen")
+	if c.sha256(t) != before {
+		t.Error("reopening changed the dataset")
+	}
+	c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+	if c.sha256(t) == before {
+		t.Error("the dataset is still the one without the failed rows")
+	}
+}
+
+// TestNumbersOfNoop checks that a run of 10,000 tasks has the deliveries,
+// shards and events that the protocol promises: one delivery for each task,
+// one event for each shard, and none for a task.
+func TestNumbersOfNoop(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{
+		"tasks": "{matrix: {farm_id: 0..9, farm_type: 0..9, seed: 1..100}}", "simulator": "{noop: {}}",
+		"queue": "{ack_wait: 30s, shard_seconds: 5}",
+	}))
+	c.run(t, 0, "run", "spec.yaml", "--workers", "2", "--keep-shards")
+	s := c.status(t)
+	if s["recorded"].(float64) != 10000 || s["state"] != "sealed" {
+		t.Fatalf("status %v", s)
+	}
+	// A batch is a quarter of a worker's share of the rest, so the rest shrinks
+	// by an eighth with each: from 10,000 to 1 in 8 ln 10,000 = 74 batches, and
+	// a few single tasks at the start and the end.
+	if shards := s["shards"].(float64); shards < 10 || shards > 110 {
+		t.Errorf("%v shards", shards)
+	}
+	if deliveries := s["deliveries"].(float64); deliveries != 10000 {
+		t.Errorf("%v deliveries of 10,000 tasks", deliveries)
+	}
+	if events, shards := s["events"].(float64), s["shards"].(float64); events != shards+3 {
+		t.Errorf("%v events for %v shards: want the shards, planned, settings and sealed", events, shards)
+	}
+}

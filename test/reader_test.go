@@ -1,0 +1,48 @@
+package test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestIndependentReader has h5py read a dataset and the shards it was made of.
+func TestIndependentReader(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{
+		"tasks":     "{matrix: {farm_id: 0..1, farm_type: 0..1, seed: 1..3}}",
+		"simulator": "{windfarm: {site: tenders, layout: polygon, min_spacing: 3D, wake: iea37, directions: 36, speeds: 3..25}}",
+	}))
+	c.run(t, 0, "run", "spec.yaml", "--workers", "2", "--keep-shards")
+	shards, err := filepath.Glob(c.path(".windrow", "shards", "*", "*.h5"))
+	if err != nil || len(shards) == 0 {
+		t.Fatalf("shards: %v, %v", shards, err)
+	}
+	script, err := filepath.Abs("testdata/python/reader.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{script, c.path("out.h5")}, shards...)
+	out, err := exec.Command("/usr/bin/python3", args...).CombinedOutput()
+	if err != nil || string(out) != "dataset 12\nshards 12\n" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestH5dump has the tools of the HDF Group read it, too.
+func TestH5dump(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{
+		"tasks": "{matrix: {farm_id: 0..1, seed: 1..2}}", "simulator": "{noop: {}}",
+	}))
+	c.run(t, 0, "run", "spec.yaml", "--workers", "1")
+	out, err := exec.Command("h5dump", "-d", "/seed", "-y", "-A", "0", c.path("out.h5")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("h5dump: %v\n%s", err, out)
+	}
+	for _, want := range []string{"H5T_STD_I32LE", "SIMPLE { ( 4 ) / ( 4 ) }", "1, 2, 1, 2"} {
+		if !contains(out, want) {
+			t.Errorf("h5dump does not show %q:\n%s", want, out)
+		}
+	}
+}
