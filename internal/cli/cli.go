@@ -24,7 +24,7 @@ import (
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stops, release := watchStops(ctx, supervisor.OpenLifeline())
 	defer release()
-	root := newRoot(&app{stdout: stdout, stderr: stderr, stops: stops}) //nolint:contextcheck // commands get it from ExecuteContext
+	root := newRoot(&app{stdout: stdout, stderr: &console{out: stderr}, stops: stops}) //nolint:contextcheck // commands get it from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -41,8 +41,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // app is what all commands share.
 type app struct {
-	stdout, stderr io.Writer
-	stops          *stops
+	stdout io.Writer
+	stderr *console
+	stops  *stops
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -118,6 +119,9 @@ func newLog(w io.Writer, level slog.Level) *slog.Logger {
 }
 
 func isTerminal(w io.Writer) bool {
+	if c, ok := w.(*console); ok {
+		w = c.out
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -166,7 +166,7 @@ func (p *progress) read() (done, failed int64, workers int) {
 	return done, failed, p.crew.workers()
 }
 
-func (p *progress) show(ctx context.Context, w io.Writer) {
+func (p *progress) show(ctx context.Context, w *console) {
 	if isTerminal(w) {
 		p.bar(ctx, w)
 		return
@@ -194,8 +194,8 @@ func (p *progress) lines(ctx context.Context, w io.Writer) {
 	}
 }
 
-func (p *progress) bar(ctx context.Context, w io.Writer) {
-	bars := mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(redrawInterval))
+func (p *progress) bar(ctx context.Context, w *console) {
+	bars := w.showBars(mpb.WithWidth(40), mpb.WithRefreshRate(redrawInterval))
 	var mu sync.Mutex
 	var text string
 	bar := bars.AddBar(p.meter.total,
@@ -221,7 +221,7 @@ func (p *progress) bar(ctx context.Context, w io.Writer) {
 		}
 	}
 	bar.Abort(true)
-	bars.Wait()
+	w.hideBars()
 }
 
 func plural(n int, noun string) string {
