@@ -88,6 +88,35 @@ func TestShardDamagedBeforeItsCopy(t *testing.T) {
 	}
 }
 
+// TestShardDamagedAfterItsCopy holds the merger when it has all rows, damages
+// all shards, and expects that to have no effect.
+func TestShardDamagedAfterItsCopy(t *testing.T) {
+	t.Parallel()
+	spec := specOf(nil)
+	want := calmSHA256(t, spec)
+	for name, d := range map[string]damage{"bit flipped": flipBit, "deleted": os.Remove} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, spec)
+			hold, held, release := c.hold(t, "complete")
+			p := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerComplete + "=hold@" + hold}, "run", "spec.yaml", "--workers", "2", "--keep-shards")
+			held()
+			c.damageShards(t, d)
+			release()
+			if code := p.wait(); code != 0 {
+				t.Fatalf("exit code %d", code)
+			}
+			if got := c.sha256(t); got != want {
+				t.Errorf("sha256 %s, undisturbed %s", got, want)
+			}
+			if s := c.status(t); s["rejected"].(float64) != 0 || s["deliveries"].(float64) != 600 {
+				t.Errorf("%v shards rejected, %v deliveries of 600 tasks", s["rejected"], s["deliveries"])
+			}
+			c.removeDamaged(t)
+		})
+	}
+}
+
 // removeDamaged removes the shards that a test has damaged, which the run
 // keeps out of the dataset but does not delete.
 func (c *campaign) removeDamaged(t *testing.T) {
