@@ -143,23 +143,6 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestPermissions checks that the permissions which the manual lists are those
-// that a script has tried.
-func TestPermissions(t *testing.T) {
-	t.Parallel()
-	manual, err := os.ReadFile("../docs/OPERATIONS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := txtar.ParseFile("testdata/script/permissions.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := shown(string(manual), script, "roles.conf"); err != nil {
-		t.Error(err)
-	}
-}
-
 // shown returns an error unless the file of the script is in the text.
 func shown(text string, script *txtar.Archive, name string) error {
 	for _, f := range script.Files {

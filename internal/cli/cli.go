@@ -69,13 +69,12 @@ Exit codes:
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2 // cobra's own default holds only for its own error
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError(c, err)
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a), newVerify(a),
-		newProducer(a), newWorker(a), newMerger(a), newVersion(a),
+		newProducer(a), newWorker(a), newMerger(a), newAuth(a), newHealth(a), newVersion(a),
 	)
 	return root
 }
@@ -85,6 +84,7 @@ func noCommand(c *cobra.Command, args []string) error {
 		return nil
 	}
 	err := fmt.Errorf("unknown command %q", args[0])
+	c.SuggestionsMinimumDistance = 2 // cobra's own default holds only for its own error
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w: did you mean %q?", err, near[0])
 	}

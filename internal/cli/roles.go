@@ -53,10 +53,17 @@ func (a *app) connectRole(ctx context.Context, url, role string, log *slog.Logge
 		options.URL = url
 	}
 	if options.URL == "" {
-		return nil, &exitError{exitUsage, fmt.Errorf("windrow %s needs the URL of a NATS server", role), "windrow " + role + " --nats nats://127.0.0.1:4222"}
+		return nil, noURL(role)
 	}
 	options.Name, options.Patient = "windrow "+role, true
 	return queue.Connect(ctx, options, log)
+}
+
+func noURL(command string) error {
+	return &exitError{
+		exitUsage, fmt.Errorf("windrow %s needs the URL of a NATS server", command),
+		"windrow " + command + " --nats nats://127.0.0.1:4222",
+	}
 }
 
 // member is a worker or merger at work for one run.

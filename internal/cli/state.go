@@ -111,7 +111,7 @@ func (a *app) connect(ctx context.Context, f connectFlags, log *slog.Logger) (_ 
 	if f.url != "" {
 		options.URL = f.url
 	}
-	options.Name = "windrow"
+	options.Name = "windrow " + string(queue.Operator)
 	if options.URL != "" {
 		conn, err := queue.Connect(ctx, options, log)
 		if err != nil {

@@ -64,6 +64,12 @@ func newRolesServer(t *testing.T) string {
 			Subscribe: &natsserver.SubjectPermission{Allow: []string{"_INBOX.windrow." + role + ".>", "windrow.*.beat.*"}},
 		}})
 	}
+	return newUsersServer(t, users)
+}
+
+// newUsersServer starts a server for these users.
+func newUsersServer(t *testing.T, users []*natsserver.User) (url string) {
+	t.Helper()
 	s, err := natsserver.NewServer(&natsserver.Options{
 		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, Users: users,
 		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
