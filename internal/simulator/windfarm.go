@@ -230,7 +230,7 @@ func (w *windfarm) calculator(farmType int64) (*wind.Calculator, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := wind.NewCalculator(w.types[farmType].Turbine, rose)
+	c, err := wind.NewCalculator(w.types[farmType].Turbine, rose, wind.IEA37(), wind.StandardAir())
 	if err != nil {
 		return nil, err
 	}

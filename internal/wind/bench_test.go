@@ -36,3 +36,30 @@ func BenchmarkLayout(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkModel measures one farm of 100 turbines on a square grid, 7 D apart,
+// over 72 directions and 23 speeds on one thread: what docs/BENCHMARKS.md
+// compares with other tools.
+func BenchmarkModel(b *testing.B) {
+	turbine, rose := newTurbine(b, "nrel_5mw"), benchmarkRose(b)
+	layout := gridLayout(10, 7*turbine.RotorDiameter)
+	for _, name := range wind.ModelNames() {
+		b.Run(name, func(b *testing.B) {
+			calculator := newFarm(b, turbine, rose, newModel(b, name), wind.StandardAir())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := calculator.Farm(layout); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func gridLayout(side int, spacing float64) []wind.Point {
+	var layout []wind.Point
+	for i := range side * side {
+		layout = append(layout, wind.Point{X: float64(i%side) * spacing, Y: float64(i/side) * spacing})
+	}
+	return layout
+}

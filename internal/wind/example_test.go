@@ -13,7 +13,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	calculator, err := wind.NewCalculator(turbine.Turbine, rose)
+	calculator, err := wind.NewCalculator(turbine.Turbine, rose, wind.IEA37(), wind.StandardAir())
 	if err != nil {
 		log.Fatal(err)
 	}

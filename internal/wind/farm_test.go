@@ -236,10 +236,10 @@ func TestFarmRefuses(t *testing.T) {
 func TestCalculatorRefuses(t *testing.T) {
 	t.Parallel()
 	calm := wind.Rose{Directions: []float64{0}, Speeds: []float64{3}, Frequency: [][]float64{{1}}}
-	if _, err := wind.NewCalculator(iea37Turbine(), calm); err == nil || !strings.Contains(err.Error(), "produces nothing") {
+	if _, err := wind.NewCalculator(iea37Turbine(), calm, wind.IEA37(), wind.StandardAir()); err == nil || !strings.Contains(err.Error(), "produces nothing") {
 		t.Errorf("wind below cut-in gave %v", err)
 	}
-	_, err := wind.NewCalculator(wind.Turbine{Name: "paper"}, wind.Rose{})
+	_, err := wind.NewCalculator(wind.Turbine{Name: "paper"}, wind.Rose{}, wind.IEA37(), wind.StandardAir())
 	if err == nil || !strings.Contains(err.Error(), "paper") || !strings.Contains(err.Error(), "rose") {
 		t.Errorf("wrong turbine and wrong rose gave %v, want both named", err)
 	}

@@ -22,7 +22,7 @@ func newTenderRose(tb testing.TB) wind.Rose {
 
 func newCalculator(tb testing.TB, turbine wind.Turbine, rose wind.Rose) *wind.Calculator {
 	tb.Helper()
-	calculator, err := wind.NewCalculator(turbine, rose)
+	calculator, err := wind.NewCalculator(turbine, rose, wind.IEA37(), wind.StandardAir())
 	if err != nil {
 		tb.Fatal(err)
 	}

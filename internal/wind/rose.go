@@ -112,7 +112,7 @@ func (s WeibullSector) below(speed float64) float64 {
 	if speed <= 0 {
 		return 0
 	}
-	return 1 - math.Exp(-math.Pow(speed/s.Scale, s.Shape))
+	return 1 - exp(-pow(speed/s.Scale, s.Shape))
 }
 
 // Speeds returns the whole wind speeds from first to last, in m/s.

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-//go:embed data/*.csv
+//go:embed data/*.csv data/turbines/*.csv
 var data embed.FS
 
 // TurbineType is a turbine of the tender campaign.
@@ -56,6 +56,7 @@ var tenderTypes = sync.OnceValue(func() []TurbineType {
 				HubHeight:     r.number("hub_height_m"),
 				RatedPower:    r.number("rated_mw") * 1e6,
 				Curve:         tenderCurve(id),
+				Thrust:        tenderThrust(id),
 			},
 			FarmType:        id,
 			TurbinesPerFarm: int(r.number("turbines_per_farm")),
@@ -71,6 +72,19 @@ func tenderCurve(farmType int) *PowerTable {
 		watts = append(watts, r.number(fmt.Sprintf("farm_type_%d", farmType))*1e3)
 	}
 	table, err := NewPowerTable(speeds, watts)
+	if err != nil {
+		panic(err)
+	}
+	return table
+}
+
+func tenderThrust(farmType int) *ThrustTable {
+	var speeds, coefficients []float64
+	for _, r := range readData("data/thrust.csv") {
+		speeds = append(speeds, r.number("wind_speed_ms"))
+		coefficients = append(coefficients, r.number(fmt.Sprintf("farm_type_%d", farmType)))
+	}
+	table, err := NewThrustTable(speeds, coefficients)
 	if err != nil {
 		panic(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 const (
@@ -27,6 +29,7 @@ type Turbine struct {
 	HubHeight     float64 // m
 	RatedPower    float64 // W
 	Curve         PowerCurve
+	Thrust        *ThrustTable // nil will do for models without or with a constant thrust
 }
 
 // Validate reports what no turbine can be: sizes that are not positive, a power
@@ -72,7 +75,66 @@ func positive(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
 
 // PowerTable is a power curve given at points, straight between them and zero
 // outside. Make one with [NewPowerTable].
-type PowerTable struct {
+type PowerTable struct{ lookup }
+
+// NewPowerTable returns the curve through the given speeds in m/s, which must
+// rise, and the powers in W at them, which must not be negative.
+func NewPowerTable(speeds, powers []float64) (*PowerTable, error) {
+	l, err := newLookup("power", "W", highestPower, speeds, powers)
+	return &PowerTable{l}, err
+}
+
+// Power returns the power in W at a speed in m/s.
+func (t *PowerTable) Power(speed float64) float64 {
+	if !t.covers(speed) {
+		return 0
+	}
+	return t.between(speed)
+}
+
+// ThrustTable is a curve of thrust coefficients given at points, and straight
+// between them. What it is outside is a convention of the model.
+type ThrustTable struct {
+	lookup
+	highest float64
+}
+
+const (
+	highestThrust = 2 // tables of real turbines exceed 1 at low speeds, which models clip
+	slightThrust  = 0.0001
+	nearlyAll     = 0.9999
+)
+
+// NewThrustTable returns the curve through the given speeds in m/s, which must
+// rise, and the thrust coefficients at them, from 0 to 2.
+func NewThrustTable(speeds, coefficients []float64) (*ThrustTable, error) {
+	l, err := newLookup("thrust coefficient", "", highestThrust, speeds, coefficients)
+	if err != nil {
+		return nil, err
+	}
+	return &ThrustTable{l, slices.Max(coefficients)}, nil
+}
+
+func (t *ThrustTable) at(speed float64, outside Outside) float64 {
+	if t.covers(speed) {
+		if ct := t.between(speed); outside != SlightOnly {
+			return ct
+		} else {
+			return min(nearlyAll, max(slightThrust, ct))
+		}
+	}
+	switch outside {
+	case NoThrust:
+		return 0
+	case SlightOnly:
+		return slightThrust
+	default:
+		return t.between(min(t.high, max(t.low, speed)))
+	}
+}
+
+// lookup is a curve given at points and straight between them.
+type lookup struct {
 	knots  []knot
 	bucket []int32 // index of the last knot at or below the lower end of each bucket
 	low    float64 // m/s, speed of the first knot
@@ -82,62 +144,60 @@ type PowerTable struct {
 
 type knot struct {
 	speed float64 // m/s
-	power float64 // W
-	slope float64 // W per m/s up to the next knot
+	value float64
+	slope float64 // per m/s up to the next knot
 }
 
-// NewPowerTable returns the curve through the given speeds in m/s, which must
-// rise, and the powers in W at them, which must not be negative.
-func NewPowerTable(speeds, powers []float64) (*PowerTable, error) {
-	if len(speeds) != len(powers) {
-		return nil, fmt.Errorf("power table has %d speeds and %d powers", len(speeds), len(powers))
+func newLookup(what, unit string, highest float64, speeds, values []float64) (lookup, error) {
+	name, _, _ := strings.Cut(what, " ")
+	if len(speeds) != len(values) {
+		return lookup{}, fmt.Errorf("%s table has %d speeds and %d %ss", name, len(speeds), len(values), what)
 	}
 	if len(speeds) < 2 {
-		return nil, errors.New("power table has fewer than 2 points")
+		return lookup{}, errors.New(name + " table has fewer than 2 points")
 	}
-	if err := checkAxis("power table: speed", speeds); err != nil {
-		return nil, err
+	if err := checkAxis(name+" table: speed", speeds); err != nil {
+		return lookup{}, err
 	}
 	knots := make([]knot, len(speeds))
 	for i := range knots {
-		if !(powers[i] >= 0 && powers[i] <= highestPower) {
-			return nil, fmt.Errorf("power table: power at %g m/s is %g W", speeds[i], powers[i])
+		if !(values[i] >= 0 && values[i] <= highest) {
+			return lookup{}, fmt.Errorf("%s table: %s at %g m/s is %s", name, what, speeds[i], strings.TrimSpace(fmt.Sprintf("%g %s", values[i], unit)))
 		}
-		knots[i] = knot{speed: speeds[i], power: powers[i]}
+		knots[i] = knot{speed: speeds[i], value: values[i]}
 		if i > 0 {
-			knots[i-1].slope = (powers[i] - powers[i-1]) / (speeds[i] - speeds[i-1])
+			knots[i-1].slope = (values[i] - values[i-1]) / (speeds[i] - speeds[i-1])
 		}
 	}
-	t := &PowerTable{knots: knots, low: speeds[0], high: speeds[len(speeds)-1]}
-	t.fillBuckets()
-	return t, nil
+	l := lookup{knots: knots, low: speeds[0], high: speeds[len(speeds)-1]}
+	l.fillBuckets()
+	return l, nil
 }
 
 // fillBuckets cuts the range of speeds into as many equal buckets as there are
 // intervals, so that a lookup starts at the right knot or, in a table with
 // unequal steps, below it.
-func (t *PowerTable) fillBuckets() {
-	n := len(t.knots) - 1
-	t.scale = float64(n) / (t.high - t.low)
-	t.bucket = make([]int32, n+1)
+func (l *lookup) fillBuckets() {
+	n := len(l.knots) - 1
+	l.scale = float64(n) / (l.high - l.low)
+	l.bucket = make([]int32, n+1)
 	at := int32(0)
-	for b := range t.bucket {
-		for int(at) < n && (t.knots[at+1].speed-t.low)*t.scale <= float64(b) {
+	for b := range l.bucket {
+		for int(at) < n && (l.knots[at+1].speed-l.low)*l.scale <= float64(b) {
 			at++
 		}
-		t.bucket[b] = at
+		l.bucket[b] = at
 	}
 }
 
-// Power returns the power in W at a speed in m/s.
-func (t *PowerTable) Power(speed float64) float64 {
-	if !(speed >= t.low && speed <= t.high) {
-		return 0
-	}
-	at := int(t.bucket[int((speed-t.low)*t.scale)])
-	for at+1 < len(t.knots) && t.knots[at+1].speed <= speed {
+func (l *lookup) covers(speed float64) bool { return speed >= l.low && speed <= l.high }
+
+// between returns the value at a speed that the table covers.
+func (l *lookup) between(speed float64) float64 {
+	at := int(l.bucket[int((speed-l.low)*l.scale)])
+	for at+1 < len(l.knots) && l.knots[at+1].speed <= speed {
 		at++
 	}
-	k := &t.knots[at]
-	return k.power + (speed-k.speed)*k.slope
+	k := &l.knots[at]
+	return k.value + (speed-k.speed)*k.slope
 }

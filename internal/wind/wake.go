@@ -61,5 +61,5 @@ func (w gaussianWake) square(dy, sigma float64) float64 {
 	inverse := 1 / sigma
 	rotor, offset := w.diameter*inverse, dy*inverse
 	middle := 1 - math.Sqrt(1-thrust/8*rotor*rotor)
-	return middle * middle * math.Exp(-offset*offset)
+	return middle * middle * exp(-offset*offset)
 }

@@ -1,0 +1,228 @@
+package wind
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// caseStudyCurve is the power curve of the turbines of IEA Wind Task 37's case
+// studies: a cubic from cut-in to rated speed.
+type caseStudyCurve struct{ rated, atSpeed float64 } // W, m/s
+
+func (c caseStudyCurve) Power(speed float64) float64 {
+	const cutIn, cutOut = 4, 25
+	switch {
+	case !(speed >= cutIn && speed < cutOut):
+		return 0
+	case speed < c.atSpeed:
+		part := (speed - cutIn) / (c.atSpeed - cutIn)
+		return c.rated * part * part * part
+	default:
+		return c.rated
+	}
+}
+
+func caseStudyTurbine(name string, diameter, hub, rated, atSpeed float64) Turbine {
+	constant, err := NewThrustTable([]float64{0, 50}, []float64{thrust, thrust})
+	if err != nil {
+		panic(err)
+	}
+	return Turbine{Name: name, RotorDiameter: diameter, HubHeight: hub, RatedPower: rated, Curve: caseStudyCurve{rated, atSpeed}, Thrust: constant}
+}
+
+// tabulated are the built-in turbines in data/turbines.
+var tabulated = []string{"nrel_5mw", "iea_10mw", "iea_15mw", "dtu_10mw", "v80"}
+
+// TurbineNames returns the names that [NewTurbine] knows.
+func TurbineNames() []string {
+	names := slices.Concat(tabulated, []string{"iea37_3.35mw", "iea37_10mw"})
+	for _, t := range TurbineTypes() {
+		names = append(names, tenderName(t))
+	}
+	return names
+}
+
+func tenderName(t TurbineType) string { return fmt.Sprintf("tender_%gmw", t.RatedPower/1e6) }
+
+// NewTurbine returns a built-in turbine: those of the FLORIS library, the DTU
+// 10 MW reference turbine, the Vestas V80 of Horns Rev 1, both of the IEA37 case
+// studies, and the six types of the tender campaign.
+func NewTurbine(name string) (Turbine, error) {
+	switch name {
+	case "iea37_3.35mw":
+		return caseStudyTurbine(name, 130, 110, 3.35e6, 9.8), nil
+	case "iea37_10mw":
+		return caseStudyTurbine(name, 198, 119, 10e6, 11), nil
+	}
+	for _, t := range TurbineTypes() {
+		if name == tenderName(t) {
+			return t.Turbine, nil
+		}
+	}
+	if !slices.Contains(tabulated, name) {
+		return Turbine{}, fmt.Errorf("there is no built-in turbine %q: expected one of %s", name, strings.Join(TurbineNames(), ", "))
+	}
+	text, err := data.ReadFile("data/turbines/" + name + ".csv")
+	if err != nil {
+		return Turbine{}, fmt.Errorf("read built-in turbine: %w", err)
+	}
+	return ReadTurbine(name, bytes.NewReader(text))
+}
+
+// ReadTurbine reads a turbine from CSV. The sizes are in comments above the
+// table; the power may be in W or kW as the column says, and the thrust
+// coefficient may be missing:
+//
+//	# rotor_diameter_m: 80
+//	# hub_height_m: 70
+//	# rated_power_kw: 2000
+//	wind_speed_ms,power_kw,thrust_coefficient
+//	4,66.6,0.818
+func ReadTurbine(name string, r io.Reader) (Turbine, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return Turbine{}, fmt.Errorf("read turbine %s: %w", name, err)
+	}
+	turbine := Turbine{Name: name}
+	sizes := map[string]*float64{"rotor_diameter_m": &turbine.RotorDiameter, "hub_height_m": &turbine.HubHeight, "rated_power_kw": &turbine.RatedPower}
+	line := 0
+	for l := range strings.Lines(string(text)) {
+		line++
+		comment, ok := strings.CutPrefix(strings.TrimSpace(l), "#")
+		if !ok {
+			continue
+		}
+		key, value, _ := strings.Cut(comment, ":")
+		if size := sizes[strings.TrimSpace(key)]; size != nil {
+			if *size, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil {
+				return Turbine{}, fmt.Errorf("%s:%d: %s is not a number", name, line, strings.TrimSpace(comment))
+			}
+		}
+	}
+	turbine.RatedPower *= 1e3
+	for key, size := range sizes {
+		if !positive(*size) {
+			return Turbine{}, fmt.Errorf("%s: lacks a line \"# %s: NUMBER\" above the table", name, key)
+		}
+	}
+	return turbine.withCurves(name, bytes.NewReader(text))
+}
+
+// withCurves returns the turbine with the curves of a table.
+func (t Turbine) withCurves(name string, r io.Reader) (Turbine, error) {
+	table, err := readColumns(name, r)
+	if err != nil {
+		return Turbine{}, err
+	}
+	watts := table.values["power_w"]
+	for _, kilowatts := range table.values["power_kw"] {
+		watts = append(watts, kilowatts*1e3)
+	}
+	if len(watts) != len(table.lines) {
+		return Turbine{}, fmt.Errorf("%s:%d: expected a column power_kw or power_w", name, table.header)
+	}
+	speeds := table.values["wind_speed_ms"]
+	if err := table.checkRising("wind_speed_ms"); err != nil {
+		return Turbine{}, err
+	}
+	if t.Curve, err = NewPowerTable(speeds, watts); err != nil {
+		return Turbine{}, fmt.Errorf("%s: %w", name, err)
+	}
+	for i, w := range watts {
+		if err := t.checkPower(speeds[i], w); err != nil {
+			return Turbine{}, fmt.Errorf("%s:%d: %w", name, table.lines[i], err)
+		}
+	}
+	if thrusts, ok := table.values["thrust_coefficient"]; ok {
+		if t.Thrust, err = NewThrustTable(speeds, thrusts); err != nil {
+			return Turbine{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return t, nil
+}
+
+// Warning returns what is odd about the turbine but not impossible, or nothing:
+// a power curve that ends before the turbine stops makes no difference here, as
+// there is no power beyond the table, but other tools go on with the last value.
+func (t Turbine) Warning() string {
+	if table, ok := t.Curve.(*PowerTable); ok {
+		if last := table.knots[len(table.knots)-1]; last.value > 0 {
+			return fmt.Sprintf("turbine %s: the power curve ends at %g m/s with %g kW, not zero; beyond it the power is taken as zero", t.Name, last.speed, last.value/1e3)
+		}
+	}
+	return ""
+}
+
+// columns is a table of numbers as it was read.
+type columns struct {
+	name   string
+	header int // line number
+	lines  []int
+	values map[string][]float64
+}
+
+// readColumns reads CSV with a header and # comments. Every field is a number.
+func readColumns(name string, r io.Reader) (columns, error) {
+	reader := csv.NewReader(r)
+	reader.Comment, reader.TrimLeadingSpace = '#', true
+	header, err := reader.Read()
+	if err != nil {
+		return columns{}, fmt.Errorf("%s: read the header: %w", name, err)
+	}
+	t := columns{name: name, values: make(map[string][]float64)}
+	t.header, _ = reader.FieldPos(0)
+	for {
+		fields, err := reader.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return columns{}, fmt.Errorf("%s: %w", name, err)
+		}
+		line, _ := reader.FieldPos(0)
+		t.lines = append(t.lines, line)
+		for i, field := range fields {
+			v, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+				return columns{}, fmt.Errorf("%s:%d: %s is %q: expected a number", name, line, header[i], field)
+			}
+			t.values[header[i]] = append(t.values[header[i]], v)
+		}
+	}
+	if len(t.lines) == 0 {
+		return columns{}, fmt.Errorf("%s: has no rows", name)
+	}
+	return t, nil
+}
+
+// need returns columns by their names.
+func (t columns) need(names ...string) ([][]float64, error) {
+	var found [][]float64
+	for _, name := range names {
+		values, ok := t.values[name]
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: has no column %s: expected %s", t.name, t.header, name, strings.Join(names, ","))
+		}
+		found = append(found, values)
+	}
+	return found, nil
+}
+
+func (t columns) checkRising(name string) error {
+	values, err := t.need(name)
+	if err != nil {
+		return err
+	}
+	for i, v := range values[0] {
+		if v < 0 || i > 0 && v-values[0][i-1] < smallestStep {
+			return fmt.Errorf("%s:%d: %s %g is negative or does not rise above the one before", t.name, t.lines[i], name, v)
+		}
+	}
+	return nil
+}

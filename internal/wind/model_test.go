@@ -1,0 +1,188 @@
+package wind_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+
+	"windrow/internal/wind"
+)
+
+// evenRose blows from every 10 degrees alike, so that turning a farm by 10
+// degrees only renames the directions.
+func evenRose() wind.Rose {
+	rose := wind.Rose{Speeds: []float64{5, 8, 11, 14}}
+	for d := range 36 {
+		rose.Directions = append(rose.Directions, 10*float64(d))
+		rose.Frequency = append(rose.Frequency, []float64{0.2 / 36, 0.3 / 36, 0.3 / 36, 0.2 / 36})
+	}
+	return rose
+}
+
+func scatter(n int, width float64) []wind.Point {
+	random := rand.New(rand.NewPCG(5, 6))
+	layout := make([]wind.Point, n)
+	for i := range layout {
+		layout[i] = wind.Point{X: random.Float64() * width, Y: random.Float64() * width}
+	}
+	return layout
+}
+
+func eachModel(t *testing.T, test func(t *testing.T, calculator *wind.Calculator)) {
+	t.Helper()
+	for _, name := range wind.ModelNames() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newFarm(t, newTurbine(t, "iea_10mw"), evenRose(), newModel(t, name), wind.StandardAir()))
+		})
+	}
+}
+
+func TestEnergyDoesNotDependOnCoordinates(t *testing.T) {
+	t.Parallel()
+	eachModel(t, func(t *testing.T, calculator *wind.Calculator) {
+		t.Helper()
+		layout := scatter(40, 9000)
+		want := computeFarm(t, calculator, layout).AEP
+		moved, permuted := make([]wind.Point, len(layout)), make([]wind.Point, len(layout))
+		for i, p := range layout {
+			moved[i] = wind.Point{X: p.X + 4096, Y: p.Y - 8192}
+			permuted[len(layout)-1-i] = p
+		}
+		checkClose(t, "energy of the farm elsewhere", computeFarm(t, calculator, moved).AEP, want, 1e-12)
+		checkClose(t, "energy in another order", computeFarm(t, calculator, permuted).AEP, want, 1e-12)
+		checkClose(t, "energy of the farm turned", computeFarm(t, calculator, turnClockwise(layout, 10)).AEP, want, 1e-12)
+	})
+}
+
+func TestWakesOnlyTake(t *testing.T) {
+	t.Parallel()
+	eachModel(t, func(t *testing.T, calculator *wind.Calculator) {
+		t.Helper()
+		one := computeFarm(t, calculator, scatter(1, 100))
+		if one.AEP != one.AEPNoWake || one.WakeLoss != 0 {
+			t.Errorf("one turbine makes %g GWh of %g", one.AEP, one.AEPNoWake)
+		}
+		for name, layout := range map[string][]wind.Point{
+			"500 turbines":        scatter(500, 40_000),
+			"coincident turbines": {{X: 5, Y: 5}, {X: 5, Y: 5}, {X: 5, Y: 5}},
+			"touching turbines":   scatter(20, 200),
+			"1000 km apart":       scatter(5, 5e6),
+			"a millimetre apart":  {{}, {X: 1e-3}, {X: 2e-3, Y: 1e-9}},
+		} {
+			got := computeFarm(t, calculator, layout)
+			if !(got.AEP >= 0 && got.AEP <= got.AEPNoWake*(1+1e-12)) {
+				t.Errorf("%s make %g GWh, without wakes %g", name, got.AEP, got.AEPNoWake)
+			}
+			checkClose(t, name+": without wakes", got.AEPNoWake, float64(len(layout))*one.AEP, 1e-12)
+			checkClose(t, name+": sum over turbines", sumOf(got.TurbineAEP), got.AEP, 1e-12)
+			checkClose(t, name+": sum over directions", sumOf(got.DirectionAEP), got.AEP, 1e-12)
+		}
+		if _, err := calculator.Farm(nil); err == nil || !strings.Contains(err.Error(), "no turbines") {
+			t.Errorf("a farm without turbines gave %v", err)
+		}
+	})
+}
+
+// TestSeriesIsARose gives the hours of a rose one by one, in disorder.
+func TestSeriesIsARose(t *testing.T) {
+	t.Parallel()
+	rose := evenRose()
+	var series wind.Series
+	for _, speed := range []int{2, 0, 1, 1, 3, 0, 2, 2, 1, 3} { // in proportion to the frequencies
+		for d := range rose.Directions {
+			series.Directions = append(series.Directions, rose.Directions[(d*7+11)%36])
+			series.Speeds = append(series.Speeds, rose.Speeds[speed])
+		}
+	}
+	turbine, model, layout := newTurbine(t, "iea_15mw"), newModel(t, "gauss"), scatter(20, 6000)
+	want := computeFarm(t, newFarm(t, turbine, rose, model, wind.StandardAir()), layout)
+	got := computeFarm(t, newFarm(t, turbine, series, model, wind.StandardAir()), layout)
+	checkClose(t, "energy", got.AEP, want.AEP, 1e-12)
+}
+
+func TestCalculatorRefusesWhatDoesNotGoTogether(t *testing.T) {
+	t.Parallel()
+	good := wind.StandardAir()
+	for _, test := range []struct {
+		turbine wind.Turbine
+		model   string
+		air     wind.Air
+		want    string
+	}{
+		{iea37Turbine(), "jensen", good, "needs thrust coefficients"},
+		{newTurbine(t, "v80"), "gauss", wind.Air{Density: 1.225}, "needs a turbulence intensity"},
+		{newTurbine(t, "v80"), "jensen/pywake", wind.Air{Shear: 0.1, Density: 1.225}, "would do nothing"},
+		{newTurbine(t, "v80"), "jensen/floris", wind.Air{Shear: -1, Density: 1.225}, "shear exponent is -1"},
+		{newTurbine(t, "v80"), "jensen/floris", wind.Air{Turbulence: math.NaN(), Density: 1.225}, "turbulence intensity is NaN"},
+		{newTurbine(t, "v80"), "jensen/floris", wind.Air{}, "air density is 0"},
+	} {
+		_, err := wind.NewCalculator(test.turbine, evenRose(), newModel(t, test.model), test.air)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s with %q in %v gave %v, want %q", test.model, test.turbine.Name, test.air, err, test.want)
+		}
+	}
+	if _, err := wind.NewModel("jensen/openfast"); err == nil || !strings.Contains(err.Error(), "jensen/floris") {
+		t.Errorf("an unknown profile gave %v", err)
+	}
+}
+
+func TestModelRefusesWhatItIsNot(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*wind.Model){
+		"gauss":          func(m *wind.Model) { m.Rotor = wind.Centre },
+		"jensen/floris":  func(m *wind.Model) { m.Superposition = wind.Linear },
+		"jensen/pywake":  func(m *wind.Model) { m.Growth = 0 },
+		"bastankhah2014": func(m *wind.Model) { m.Rotor = wind.Overlap },
+		"niayifar":       func(m *wind.Model) { m.Turbulence = wind.AddedWithin15Rotors },
+		"iea37/pywake":   func(m *wind.Model) { m.Mirror = true },
+	} {
+		model := newModel(t, name)
+		change(&model)
+		if model.Validate() == nil {
+			t.Errorf("%s takes an option that it does not implement", name)
+		}
+	}
+}
+
+// TestSameBits holds every amd64 machine to the same bits. A change here changes
+// the rows of datasets: raise Version with it.
+func TestSameBits(t *testing.T) {
+	t.Parallel()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("compilers for other architectures fuse multiplications with additions")
+	}
+	rose := newTenderRose(t)
+	turbine := wind.TurbineTypes()[3]
+	layout := newLayout(t, wind.Tenders()[1], turbine, 9)[:40]
+	for _, name := range wind.ModelNames() {
+		result := computeFarm(t, newFarm(t, turbine.Turbine, rose, newModel(t, name), wind.StandardAir()), layout)
+		hash := sha256.New()
+		for _, values := range [][]float64{{result.AEP, result.AEPNoWake, result.WakeLoss}, result.TurbineAEP, result.DirectionAEP} {
+			if err := binary.Write(hash, binary.LittleEndian, values); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := hex.EncodeToString(hash.Sum(nil))[:16]; got != digests[name] {
+			t.Errorf("%q: %q,", name, got)
+		}
+	}
+}
+
+var digests = map[string]string{
+	"none":                  "0b067c1b31861c62",
+	"iea37":                 "6c9d0b9e7e6ac7de",
+	"iea37/pywake":          "9e69c7c52be4cc6b",
+	"jensen/pywake":         "a00a95e08cba8516",
+	"jensen/floris":         "2b6300a6ca7535b8",
+	"jensen/foxes":          "c85cb23867ec3b48",
+	"bastankhah2014/pywake": "c80fbddc40d8bf88",
+	"gauss/floris":          "2e5222c415378f4e",
+	"niayifar/pywake":       "9841a0576f027000",
+	"turbopark/pywake":      "0f7c9c6b0959d12f",
+}
