@@ -164,6 +164,15 @@ func checkLayout(layout []Point) error {
 	return nil
 }
 
+// Directions returns those of the resource, in the order of DirectionAEP.
+func (c *Calculator) Directions() []float64 {
+	directions := make([]float64, len(c.climate))
+	for d := range directions {
+		directions[d] = c.climate[d].degrees
+	}
+	return directions
+}
+
 // Speeds returns the wind in m/s that the turbines see when it blows from the
 // given direction at the given speed: what to compare with another tool when
 // the energies differ.

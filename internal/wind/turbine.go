@@ -60,8 +60,7 @@ func (t Turbine) Validate() error {
 }
 
 func (t Turbine) checkPower(speed, power float64) error {
-	radius := t.RotorDiameter / 2
-	inWind := airDensity / 2 * math.Pi * radius * radius * speed * speed * speed
+	inWind := t.powerOfWind(speed)
 	if !(power >= 0) {
 		return fmt.Errorf("power at %g m/s is %g W", speed, power)
 	}
@@ -69,6 +68,12 @@ func (t Turbine) checkPower(speed, power float64) error {
 		return fmt.Errorf("power at %g m/s is %g W, the rotor can take no more than %g W from the wind", speed, power, betzLimit*inWind)
 	}
 	return nil
+}
+
+// powerOfWind returns the power in W of the wind that would pass the rotor's disc.
+func (t Turbine) powerOfWind(speed float64) float64 {
+	radius := t.RotorDiameter / 2
+	return airDensity / 2 * math.Pi * radius * radius * speed * speed * speed
 }
 
 func positive(x float64) bool { return x > 0 && !math.IsInf(x, 0) }

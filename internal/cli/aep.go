@@ -1,0 +1,332 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"windrow/internal/wind"
+)
+
+// aepOptions are the flags of "windrow aep".
+type aepOptions struct {
+	layout, turbine, resource, model, profile, per, speeds string
+	superposition, induction                               string
+	growth                                                 float64
+	directions                                             int
+	air                                                    wind.Air
+	json                                                   bool
+}
+
+func newAEP(a *app) *cobra.Command {
+	o := &aepOptions{air: wind.StandardAir()}
+	c := &cobra.Command{
+		Use:   "aep --layout FILE --turbine TURBINE --resource FILE --model MODEL",
+		Short: "Compute the annual energy of one wind farm, to compare with another tool",
+		Long: `Compute the annual energy of one wind farm with the model of the built-in
+windfarm simulator, to compare it with another tool.
+
+A layout is CSV with the columns x,y in m. A turbine is the name of one built in,
+generic:MW:METRES with a rated power and a rotor diameter, a CSV file
+(wind_speed_ms, power_kw or power_w, thrust_coefficient, with the sizes in
+comments), or a YAML file of FLORIS. A resource is a CSV file whose header says
+what it is:
+
+  sector_deg,weibull_a_ms,weibull_k,frequency   Weibull sectors
+  wd,ws,freq_val                                joint table, as FLORIS has it
+  wind_direction_deg,wind_speed_ms              time series
+
+Models, each with the profile of the tool whose conventions it has, the first of
+a name being its default. The air is the flags' in every profile (FLORIS itself
+has --shear 0.12 --turbulence 0.06):
+  ` + wrapNames(wind.ModelNames()) + `
+Turbines built in:
+  ` + wrapNames(wind.TurbineNames()),
+		Example: `  windrow aep --layout farm.csv --turbine v80 --resource sectors.csv --model jensen --profile pywake
+  windrow aep --layout farm.csv --turbine generic:10:195 --resource rose.csv --model gauss --per direction --json`,
+		Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := a.aep(o); err != nil {
+				return usageError(c, err)
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.layout, "layout", "", "positions of the turbines (CSV)")
+	f.StringVar(&o.turbine, "turbine", "", "name, generic:MW:METRES, or file (CSV, YAML of FLORIS)")
+	f.StringVar(&o.resource, "resource", "", "wind resource (CSV)")
+	f.StringVar(&o.model, "model", "", "wake model")
+	f.StringVar(&o.profile, "profile", "", "tool whose conventions to follow (default: the first of the model)")
+	f.StringVar(&o.per, "per", "", "also show the energy of each: direction or turbine")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.Float64Var(&o.air.Turbulence, "turbulence", o.air.Turbulence, "turbulence intensity of the free wind")
+	f.Float64Var(&o.air.Shear, "shear", o.air.Shear, "exponent of the growth of the wind with height")
+	f.Float64Var(&o.air.Density, "density", o.air.Density, "density of the air in kg/m³")
+	f.IntVar(&o.directions, "directions", 360, "number of directions at which sectors are used")
+	f.StringVar(&o.speeds, "speeds", "3..25", "whole speeds in m/s at which sectors are used")
+	f.Float64Var(&o.growth, "growth", 0, "growth k of the wake instead of the profile's")
+	f.StringVar(&o.superposition, "superposition", "", "instead of the profile's: squares, linear or maximum")
+	f.StringVar(&o.induction, "induction", "", "instead of the profile's: momentum or madsen")
+	return c
+}
+
+// wrapNames puts names into lines below each other.
+func wrapNames(names []string) string {
+	var lines []string
+	for row := range slices.Chunk(names, 4) {
+		lines = append(lines, strings.Join(row, ", "))
+	}
+	return strings.Join(lines, ",\n  ")
+}
+
+// energy is what the command prints.
+type energy struct {
+	Model          string            `json:"model"`
+	Turbine        string            `json:"turbine"`
+	Turbines       int               `json:"turbines"`
+	AEP            float64           `json:"aep_gwh"`
+	AEPNoWake      float64           `json:"aep_nowake_gwh"`
+	WakeLoss       float64           `json:"wake_loss"`
+	CapacityFactor float64           `json:"capacity_factor"`
+	PerTurbine     []turbineEnergy   `json:"per_turbine,omitempty"`
+	PerDirection   []directionEnergy `json:"per_direction,omitempty"`
+}
+
+type turbineEnergy struct {
+	X   float64 `json:"x_m"`
+	Y   float64 `json:"y_m"`
+	AEP float64 `json:"aep_gwh"`
+}
+
+type directionEnergy struct {
+	Degrees float64 `json:"direction_deg"`
+	AEP     float64 `json:"aep_gwh"`
+}
+
+// Between them are the capacity factors of real farms. Others happen, but more
+// often a unit or a file is wrong.
+const leastFactor, greatestFactor = 0.05, 0.75
+
+func (a *app) aep(o *aepOptions) error {
+	if o.per != "" && o.per != "direction" && o.per != "turbine" {
+		return fmt.Errorf("--per %s: direction or turbine are allowed", o.per)
+	}
+	for _, flag := range [][2]string{{"layout", o.layout}, {"turbine", o.turbine}, {"resource", o.resource}, {"model", o.model}} {
+		if flag[1] == "" {
+			return fmt.Errorf("--%s is missing", flag[0])
+		}
+	}
+	layout, err := readFile(o.layout, wind.ReadLayout)
+	if err != nil {
+		return err
+	}
+	turbine, err := openTurbine(o.turbine)
+	if err != nil {
+		return err
+	}
+	resource, err := o.openResource()
+	if err != nil {
+		return err
+	}
+	model, err := o.newModel()
+	if err != nil {
+		return err
+	}
+	calculator, err := wind.NewCalculator(turbine, resource, model, o.air)
+	if err != nil {
+		return err
+	}
+	result, err := calculator.Farm(layout)
+	if err != nil {
+		return err
+	}
+	a.warnAEP(turbine, result)
+	e := energy{
+		Model: model.Name, Turbine: turbine.Name, Turbines: len(layout),
+		AEP: result.AEP, AEPNoWake: result.AEPNoWake, WakeLoss: result.WakeLoss, CapacityFactor: result.CapacityFactor,
+	}
+	switch o.per {
+	case "turbine":
+		for i, p := range layout {
+			e.PerTurbine = append(e.PerTurbine, turbineEnergy{p.X, p.Y, result.TurbineAEP[i]})
+		}
+	case "direction":
+		for d, degrees := range calculator.Directions() {
+			e.PerDirection = append(e.PerDirection, directionEnergy{degrees, result.DirectionAEP[d]})
+		}
+	}
+	if o.json {
+		return json.NewEncoder(a.stdout).Encode(e)
+	}
+	a.showEnergy(&e)
+	return nil
+}
+
+// newModel returns the named model with what the flags change of it.
+func (o *aepOptions) newModel() (wind.Model, error) {
+	name := o.model
+	if o.profile != "" {
+		name += "/" + o.profile
+	}
+	model, err := wind.NewModel(name)
+	if err != nil {
+		return wind.Model{}, err
+	}
+	if o.growth != 0 {
+		model.Growth = o.growth
+	}
+	if o.superposition != "" {
+		if model.Superposition, err = choose("superposition", o.superposition, map[string]wind.Superposition{
+			"squares": wind.Squares, "linear": wind.Linear, "maximum": wind.Maximum,
+		}); err != nil {
+			return wind.Model{}, err
+		}
+	}
+	if o.induction != "" {
+		if model.Induction, err = choose("induction", o.induction, map[string]wind.Induction{
+			"momentum": wind.Momentum, "madsen": wind.Madsen,
+		}); err != nil {
+			return wind.Model{}, err
+		}
+	}
+	if model.Deficit == wind.CaseStudy && (o.growth != 0 || o.superposition != "" || o.induction != "") {
+		return wind.Model{}, fmt.Errorf("--model %s has nothing to change: use --profile pywake", model.Name)
+	}
+	return model, nil
+}
+
+func choose[T any](flag, value string, allowed map[string]T) (T, error) {
+	choice, ok := allowed[value]
+	if !ok {
+		return choice, fmt.Errorf("--%s %s: %s are allowed", flag, value, strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
+	}
+	return choice, nil
+}
+
+func (a *app) warnAEP(turbine wind.Turbine, r wind.Result) {
+	if warning := turbine.Warning(); warning != "" {
+		fmt.Fprintf(a.stderr, "windrow: warning: %s\n", warning)
+	}
+	if r.CapacityFactor < leastFactor || r.CapacityFactor > greatestFactor {
+		fmt.Fprintf(a.stderr, "windrow: warning: a capacity factor of %.3g is unusual (%g to %g): check the units of the turbine and the resource\n",
+			r.CapacityFactor, leastFactor, greatestFactor)
+	}
+}
+
+func (a *app) showEnergy(e *energy) {
+	fmt.Fprintf(a.stdout, "model            %s\n", e.Model)
+	fmt.Fprintf(a.stdout, "farm             %s of %s\n", plural(e.Turbines, "turbine"), e.Turbine)
+	fmt.Fprintf(a.stdout, "aep              %.6f GWh\n", e.AEP)
+	fmt.Fprintf(a.stdout, "aep_nowake       %.6f GWh\n", e.AEPNoWake)
+	fmt.Fprintf(a.stdout, "wake_loss        %.6f\n", e.WakeLoss)
+	fmt.Fprintf(a.stdout, "capacity_factor  %.6f\n", e.CapacityFactor)
+	if e.PerTurbine != nil {
+		fmt.Fprintln(a.stdout, "\nx_m,y_m,aep_gwh")
+	}
+	for _, t := range e.PerTurbine {
+		fmt.Fprintf(a.stdout, "%g,%g,%.6f\n", t.X, t.Y, t.AEP)
+	}
+	if e.PerDirection != nil {
+		fmt.Fprintln(a.stdout, "\ndirection_deg,aep_gwh")
+	}
+	for _, d := range e.PerDirection {
+		fmt.Fprintf(a.stdout, "%g,%.6f\n", d.Degrees, d.AEP)
+	}
+}
+
+func readFile[T any](path string, read func(string, io.Reader) (T, error)) (T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	return read(path, f)
+}
+
+func (o *aepOptions) openResource() (wind.Resource, error) {
+	first, last, ok := strings.Cut(o.speeds, "..")
+	low, lowErr := strconv.Atoi(first)
+	high, highErr := strconv.Atoi(last)
+	if !ok || lowErr != nil || highErr != nil || low < 1 || high < low || high > 50 {
+		return nil, fmt.Errorf("--speeds %s: expected whole speeds from 1 to 50 m/s, as in 3..25", o.speeds)
+	}
+	if o.directions < 1 || o.directions > 3600 {
+		return nil, fmt.Errorf("--directions %d: 1 to 3600 are allowed", o.directions)
+	}
+	return readFile(o.resource, func(name string, r io.Reader) (wind.Resource, error) {
+		return wind.ReadResource(name, r, wind.Sampling{Directions: o.directions, Speeds: wind.Speeds(low, high)})
+	})
+}
+
+// openTurbine takes what --turbine says.
+func openTurbine(name string) (wind.Turbine, error) {
+	if sizes, ok := strings.CutPrefix(name, "generic:"); ok {
+		megawatts, metres, _ := strings.Cut(sizes, ":")
+		rated, ratedErr := strconv.ParseFloat(megawatts, 64)
+		diameter, diameterErr := strconv.ParseFloat(metres, 64)
+		if ratedErr != nil || diameterErr != nil {
+			return wind.Turbine{}, fmt.Errorf("--turbine %s: expected generic:MW:METRES, as in generic:10:195", name)
+		}
+		return wind.NewGenericTurbine(rated*1e6, diameter)
+	}
+	switch filepath.Ext(name) {
+	case ".csv":
+		return readFile(name, wind.ReadTurbine)
+	case ".yaml", ".yml":
+		return readFile(name, readFLORIS)
+	default:
+		return wind.NewTurbine(name)
+	}
+}
+
+// florisTurbine is what matters here of a turbine of the FLORIS library.
+type florisTurbine struct {
+	Type     string  `yaml:"turbine_type"`
+	Hub      float64 `yaml:"hub_height"`
+	Diameter float64 `yaml:"rotor_diameter"`
+	Table    struct {
+		Density float64   `yaml:"ref_air_density"`
+		Speeds  []float64 `yaml:"wind_speed"`
+		Powers  []float64 `yaml:"power"` // kW
+		Thrusts []float64 `yaml:"thrust_coefficient"`
+	} `yaml:"power_thrust_table"`
+}
+
+func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
+	var f florisTurbine
+	if err := yaml.NewDecoder(r).Decode(&f); err != nil {
+		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(f.Table.Powers) == 0 {
+		return wind.Turbine{}, fmt.Errorf("%s: has no power_thrust_table.power: only files of FLORIS 4 are read", name)
+	}
+	if d := f.Table.Density; d != 0 && d != wind.StandardAir().Density {
+		return wind.Turbine{}, fmt.Errorf("%s: ref_air_density is %g: only curves at %g kg/m³ are read", name, d, wind.StandardAir().Density)
+	}
+	watts := make([]float64, len(f.Table.Powers))
+	for i, kilowatts := range f.Table.Powers {
+		watts[i] = kilowatts * 1e3
+	}
+	power, powerErr := wind.NewPowerTable(f.Table.Speeds, watts)
+	thrust, thrustErr := wind.NewThrustTable(f.Table.Speeds, f.Table.Thrusts)
+	if err := errors.Join(powerErr, thrustErr); err != nil {
+		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
+	}
+	turbine := wind.Turbine{Name: f.Type, RotorDiameter: f.Diameter, HubHeight: f.Hub, RatedPower: slices.Max(watts), Curve: power, Thrust: thrust}
+	if err := turbine.Validate(); err != nil {
+		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return turbine, nil
+}
