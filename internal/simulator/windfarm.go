@@ -53,14 +53,19 @@ func describeWindfarm(s *spec.Spec) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	w, largest := newWindfarm(s.Simulator.Windfarm), 0
+	config := s.Simulator.Windfarm
+	w, largest := newWindfarm(config), 0
 	for _, t := range types {
 		if _, err := w.calculator(t); err != nil {
 			return Description{}, spec.Problems{s.Problem("simulator.windfarm", nil, "%v", err)}
 		}
 		largest = max(largest, w.types[t].TurbinesPerFarm)
 	}
-	return Description{Model: "windfarm 1, " + wind.Version, Source: wind.Source, Columns: farmColumns(largest)}, nil
+	return Description{
+		Model:   "windfarm 2, " + wind.Version,
+		Source:  wind.Source(config.Wake),
+		Columns: farmColumns(largest, config.Directions),
+	}, nil
 }
 
 // farmTypes returns the turbine types in the tasks of s, or what makes the
@@ -162,12 +167,14 @@ const (
 	capacityFactorColumn
 	turbinesColumn
 	turbineAEPColumn
+	directionAEPColumn
 )
 
 const layoutName = "layout" // of the first result column
 
-// farmColumns returns the columns for farms of that many turbines at most.
-func farmColumns(turbines int) table.Columns {
+// farmColumns returns the columns for farms of that many turbines at most, in
+// wind from that many directions.
+func farmColumns(turbines, directions int) table.Columns {
 	float, zero, one := table.Type{Kind: table.Float64}, 0.0, 1.0
 	turbine := table.Dim{Name: "turbine", Size: turbines}
 	return table.Columns{
@@ -206,6 +213,11 @@ func farmColumns(turbines int) table.Columns {
 			LongName:    "annual energy production of each turbine",
 			Description: "with wake losses, in the order of layout; sums to aep; NaN from turbine n_turbines on",
 		},
+		directionAEPColumn: {
+			Name: "direction_aep", Type: float, Shape: []table.Dim{{Name: "direction", Size: directions}}, Unit: "GWh", Min: &zero, Finite: true,
+			LongName:    "annual energy production in the wind from each direction",
+			Description: "with wake losses; the directions are evenly spaced, clockwise from north; sums to aep",
+		},
 	}
 }
 
@@ -230,7 +242,11 @@ func (w *windfarm) calculator(farmType int64) (*wind.Calculator, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := wind.NewCalculator(w.types[farmType].Turbine, rose, wind.IEA37(), wind.StandardAir())
+	model, err := wind.NewModel(w.config.Wake)
+	if err != nil {
+		return nil, err
+	}
+	c, err := wind.NewCalculator(w.types[farmType].Turbine, rose, model, wind.StandardAir())
 	if err != nil {
 		return nil, err
 	}
@@ -277,6 +293,7 @@ func setFarm(row table.Row, first int, layout []wind.Point, result wind.Result) 
 	}
 	setPadded(row, first+layoutColumn, positions)
 	setPadded(row, first+turbineAEPColumn, result.TurbineAEP)
+	row.SetFloats(first+directionAEPColumn, result.DirectionAEP...)
 	row.SetFloats(first+aepColumn, result.AEP)
 	row.SetFloats(first+noWakeColumn, result.AEPNoWake)
 	row.SetFloats(first+wakeLossColumn, result.WakeLoss)

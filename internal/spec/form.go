@@ -13,6 +13,7 @@ import (
 	"windrow/internal/form"
 	"windrow/internal/message"
 	"windrow/internal/table"
+	"windrow/internal/wind"
 )
 
 // form declares what a spec looks like.
@@ -154,7 +155,7 @@ func (w *Windfarm) form() form.Shape {
 		form.Required("site", "where the farms stand: tenders", form.Choice(&w.Site, "tenders")),
 		form.Required("layout", "how turbines are placed: polygon, at random inside the site's polygon", form.Choice(&w.Layout, "polygon")),
 		form.Required("min_spacing", "least distance between turbines in rotor diameters, as in 3D", diametersForm(&w.MinSpacing)),
-		form.Required("wake", "wake model: iea37", form.Choice(&w.Wake, "iea37")),
+		form.Required("wake", "wake model, and the tool whose conventions it has, as in jensen/pywake", form.Choice(&w.Wake, wind.ModelNames()...)),
 		form.Required("directions", "number of wind directions, evenly spaced from north", form.Int(&w.Directions, 1, 3600)),
 		form.Required("speeds", "wind speeds in m/s, in steps of 1, as in 3..25", w.Speeds.form()),
 	)

@@ -68,7 +68,7 @@ type Windfarm struct {
 	Site       string  // tenders
 	Layout     string  // polygon: random points inside the site's polygon
 	MinSpacing float64 // rotor diameters between turbines (3D)
-	Wake       string  // iea37
+	Wake       string  // one of wind.ModelNames
 	Directions int     // number of wind directions, evenly spaced from 0
 	Speeds     Speeds
 }

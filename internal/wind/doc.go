@@ -54,19 +54,52 @@
 // multiplications with additions, may differ in the last place.
 package wind
 
-// Version names the model and its data in the digest of a run. It changes
-// whenever any result does.
-const Version = "iea37-gaussian/2"
+import "strings"
 
-// Source says in one paragraph what was computed and where it comes from, for
-// the metadata of a dataset.
-const Source = "Annual energy of wind farms with the Gaussian wake of the IEA Wind Task 37 case studies " +
-	"(Thomas and Ning, A method for reducing multi-modality in the wind farm layout optimization problem, " +
-	"Journal of Physics: Conference Series 1037, 042012, 2018; simplified from Bastankhah and Porté-Agel, " +
-	"Journal of Fluid Mechanics 806, 506-541, 2016): constant thrust coefficient 8/9, wake growth rate 0.0324555, " +
-	"root-sum-square superposition, losses relative to the free wind, rotor centre point, " +
-	"frequencies not renormalised, 8760 h per year. " +
-	"Power curves: GenericWindTurbine of PyWake 2.6.7 (DTU Wind and Energy Systems, MIT licence), 10-15 MW. " +
-	"Sites: public coordinates of ten Danish North Sea tenders (UTM 32N). " +
-	"Wind: Weibull distributions of twelve sectors, nearest sector. " +
-	"Layouts: uniformly random in the site with a minimum spacing."
+// Version names the models and their data in the digest of a run. It changes
+// whenever any result does.
+const Version = "wakes/2"
+
+// Source says in one paragraph what a model computes of the tenders and where it
+// comes from, for the metadata of a dataset.
+func Source(model string) string {
+	name, _, _ := strings.Cut(model, "/")
+	text := "Annual energy of wind farms with the wake model " + model + ": " + papers[name] + ". "
+	if name != "none" && name != "iea37" {
+		text += "Conventions and constants of the tool that the name says: PyWake 2.6.7, FLORIS 4.4.2, foxes 1.8.3. " +
+			"Turbulence intensity 0.1, no shear, air of 1.225 kg/m3. " +
+			"Thrust curves: GenericWindTurbine of PyWake 2.6.7. "
+	}
+	if name == "jensen" && strings.HasSuffix(model, "/floris") || name == "gauss" {
+		text += "Frequencies renormalised to sum to 1"
+	} else {
+		text += "Frequencies not renormalised"
+	}
+	return text + ", 8760 h per year. " +
+		"Power curves: GenericWindTurbine of PyWake 2.6.7 (DTU Wind and Energy Systems, MIT licence), 10-15 MW. " +
+		"Sites: public coordinates of ten Danish North Sea tenders (UTM 32N). " +
+		"Wind: Weibull distributions of twelve sectors, nearest sector. " +
+		"Layouts: uniformly random in the site with a minimum spacing."
+}
+
+// papers say what each model is.
+var papers = map[string]string{
+	"none": "no wakes",
+	"iea37": "the Gaussian wake of the IEA Wind Task 37 case studies " +
+		"(Thomas and Ning, A method for reducing multi-modality in the wind farm layout optimization problem, " +
+		"Journal of Physics: Conference Series 1037, 042012, 2018; simplified from Bastankhah and Porté-Agel, " +
+		"Journal of Fluid Mechanics 806, 506-541, 2016), wake growth rate 0.0324555, " +
+		"root-sum-square superposition, losses relative to the free wind, rotor centre point, thrust coefficient 8/9",
+	"jensen": "top-hat wakes (N. O. Jensen, A note on wind generator interaction, Risø-M-2411, 1983; " +
+		"Katic, Højstrup and Jensen, A simple model for cluster efficiency, EWEC 1986)",
+	"bastankhah2014": "Gaussian wakes (Bastankhah and Porté-Agel, A new analytical model for wind-turbine wakes, " +
+		"Renewable Energy 70, 116-123, 2014)",
+	"gauss": "Gaussian near and far wakes (Bastankhah and Porté-Agel, Journal of Fluid Mechanics 806, 506-541, 2016; " +
+		"Niayifar and Porté-Agel, Energies 9, 741, 2016) with added turbulence (Crespo and Hernández, " +
+		"Journal of Wind Engineering and Industrial Aerodynamics 61, 71-85, 1996)",
+	"niayifar": "Gaussian wakes that grow with the turbulence (Niayifar and Porté-Agel, Energies 9, 741, 2016) " +
+		"with added turbulence (Crespo and Hernández, Journal of Wind Engineering and Industrial Aerodynamics 61, 71-85, 1996)",
+	"turbopark": "TurbOPark, Gaussian wakes that grow with their own turbulence, averaged over the rotor, with their mirror images " +
+		"(Nygaard et al., Large-scale benchmarking of wake models for offshore wind farms, " +
+		"Journal of Physics: Conference Series 2265, 022008, 2022)",
+}
