@@ -108,6 +108,9 @@ func (f *pointFlow) reaches(p *pair) bool {
 	switch f.model.Deficit {
 	case TopHat:
 		wake := f.model.Growth*p.dx + radius
+		if p.square >= (wake+radius)*(wake+radius) {
+			return false
+		}
 		share := 0.0
 		if distance := math.Sqrt(p.square); f.model.Rotor == Overlap {
 			share = discShare(wake, radius, distance)
