@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -22,7 +23,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	inside := false
+	inside, rows := false, int64(0)
 	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check a dataset from its own manifest",
@@ -30,17 +31,26 @@ func newVerify(a *app) *cobra.Command {
 other bytes are what they were when the file was sealed, the rows are in task
 order, and with the failed tasks they are all tasks of the run.
 
+--recompute N also computes the energy of N farms again, evenly spaced over a
+dataset of the windfarm model, from their stored layouts; aep and
+capacity_factor must be the same bits.
+
 The file is read in a child process with limits, because the HDF5 library
 crashes on some damaged files. Exit code 5 if the file is not sound.`,
-		Example: `  windrow verify tenders.h5`,
-		Args:    exactly(1),
+		Example: `  windrow verify tenders.h5
+  windrow verify tenders.h5 --recompute 20`,
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if inside {
-				return a.verifyInside(c.Context(), args[0])
+			if rows < 0 || rows > message.MaxTasks {
+				return usageError(c, fmt.Errorf("--recompute %d: 0 to %d are allowed", rows, message.MaxTasks))
 			}
-			return a.verify(c.Context(), args[0])
+			if inside {
+				return a.verifyInside(c.Context(), args[0], rows)
+			}
+			return a.verify(c.Context(), args[0], rows)
 		},
 	}
+	c.Flags().Int64Var(&rows, "recompute", 0, "how many farms to compute again")
 	c.Flags().BoolVar(&inside, "inside", false, "check in this process and print the report as JSON")
 	if err := c.Flags().MarkHidden("inside"); err != nil {
 		panic(err) // the flag was added a line above
@@ -48,7 +58,7 @@ crashes on some damaged files. Exit code 5 if the file is not sound.`,
 	return c
 }
 
-func (a *app) verify(ctx context.Context, path string) error {
+func (a *app) verify(ctx context.Context, path string, rows int64) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -58,42 +68,51 @@ func (a *app) verify(ctx context.Context, path string) error {
 	case !info.Mode().IsRegular():
 		return &exitError{exitCorrupt, fmt.Errorf("%s is not a file", path), ""}
 	}
-	report, err := verifyInChild(ctx, path)
+	report, err := verifyInChild(ctx, path, rows)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "%s: verified\n", path)
 	fmt.Fprintf(a.stdout, "  rows     %s of %s tasks, %d failed\n", humanize.Comma(report.Rows), humanize.Comma(report.Tasks), report.Failed)
 	fmt.Fprintf(a.stdout, "  content  %s\n", plural(len(report.Contents), "digest")+" as in the manifest")
+	if rows > 0 {
+		fmt.Fprintf(a.stdout, "  farms    %s computed again, with the same bits\n", humanize.Comma(report.Recomputed))
+	}
 	fmt.Fprintf(a.stdout, "  size     %s\n", size(report.Bytes))
 	fmt.Fprintf(a.stdout, "  sha256   %s\n", report.SHA256)
 	fmt.Fprintf(a.stdout, "  run      %s, windrow %s\n", report.Digest, report.Version)
 	return nil
 }
 
+// insideReport is what the child prints.
+type insideReport struct {
+	dataset.Report
+	Recomputed int64 // rows
+}
+
 // verifyInChild runs the check in a child, whose death means that the file is
 // corrupt.
-func verifyInChild(ctx context.Context, path string) (dataset.Report, error) {
+func verifyInChild(ctx context.Context, path string, rows int64) (insideReport, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return dataset.Report{}, fmt.Errorf("find this program: %w", err)
+		return insideReport{}, fmt.Errorf("find this program: %w", err)
 	}
 	var stdout, stderr bytes.Buffer
-	child := exec.CommandContext(ctx, program, "verify", "--inside", "--", path)
+	child := exec.CommandContext(ctx, program, "verify", "--inside", "--recompute", strconv.FormatInt(rows, 10), "--", path)
 	child.Stdout, child.Stderr = &stdout, &stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = child.Run()
 	if ctx.Err() != nil {
-		return dataset.Report{}, ctx.Err()
+		return insideReport{}, ctx.Err()
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return dataset.Report{}, childError(path, exit, stderr.String())
+		return insideReport{}, childError(path, exit, stderr.String())
 	} else if err != nil {
-		return dataset.Report{}, fmt.Errorf("check %s: %w", path, err)
+		return insideReport{}, fmt.Errorf("check %s: %w", path, err)
 	}
-	var report dataset.Report
+	var report insideReport
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
-		return dataset.Report{}, fmt.Errorf("check %s: read the child's report: %w", path, err)
+		return insideReport{}, fmt.Errorf("check %s: read the child's report: %w", path, err)
 	}
 	return report, nil
 }
@@ -110,15 +129,15 @@ func childError(path string, exit *exec.ExitError, said string) error {
 const (
 	insideData       = 2 << 30 // bytes of memory
 	insideSeconds    = 120     // of CPU, and
-	insideByteSecond = 5 << 20 // one more for so many bytes of the file
+	insideByteSecond = 5 << 20 // one more for so many bytes of the file, and for each farm
 )
 
-func (a *app) verifyInside(ctx context.Context, path string) error {
+func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	seconds := uint64(insideSeconds + info.Size()/insideByteSecond) //nolint:gosec // a size is not negative
+	seconds := uint64(insideSeconds + info.Size()/insideByteSecond + rows) //nolint:gosec // a size is not negative
 	for resource, limit := range map[int]uint64{
 		unix.RLIMIT_DATA: insideData, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0,
 	} {
@@ -130,7 +149,14 @@ func (a *app) verifyInside(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(a.stdout).Encode(report)
+	recomputed, err := int64(0), error(nil)
+	if rows > 0 {
+		recomputed, err = recompute(path, rows)
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(a.stdout).Encode(insideReport{report, recomputed})
 }
 
 // checkSealed makes sure that the dataset is the file that was sealed.

@@ -1,0 +1,88 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"windrow/internal/spec"
+	"windrow/internal/table"
+	"windrow/internal/wind"
+)
+
+// FarmCheck computes rows of the windfarm model again from what a dataset
+// stores of them.
+type FarmCheck struct {
+	model   *windfarm
+	columns table.Columns
+}
+
+// The columns of a FarmCheck, by their positions.
+const (
+	checkedType = iota
+	checkedLayout
+	checkedAEP
+	checkedFactor
+	checkedTurbines
+)
+
+// ErrNoFarms says that rows are not of the windfarm model.
+var ErrNoFarms = errors.New("rows are not those of the windfarm model, and cannot be computed again")
+
+// NewFarmCheck returns a check for rows of the spec with room for that many
+// turbines, whose key farm_type is of the given type.
+func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, error) {
+	config := s.Simulator.Windfarm
+	if config == nil {
+		return nil, ErrNoFarms
+	}
+	all := farmColumns(turbines, config.Directions)
+	return &FarmCheck{newWindfarm(config), table.Columns{
+		checkedType:     {Name: farmTypeKey, Type: farmType},
+		checkedLayout:   all[layoutColumn],
+		checkedAEP:      all[aepColumn],
+		checkedFactor:   all[capacityFactorColumn],
+		checkedTurbines: all[turbinesColumn],
+	}}, nil
+}
+
+// Columns returns what Check needs of a row.
+func (c *FarmCheck) Columns() table.Columns { return c.columns }
+
+// Check computes the energy of a row from its layout and compares it and the
+// capacity factor with what is stored, bit for bit. It says that there is
+// nothing to check in the row of a failed task, which has no energy.
+func (c *FarmCheck) Check(row table.Row) (checked bool, err error) {
+	energy, factor := number(row, checkedAEP, 0), number(row, checkedFactor, 0)
+	if math.IsNaN(energy) {
+		return false, nil
+	}
+	farmType, _ := row.Get(checkedType, 0).(int64)
+	turbines, _ := row.Get(checkedTurbines, 0).(int64)
+	if farmType < 0 || farmType >= int64(len(c.model.types)) || turbines < 1 || turbines > int64(c.columns[checkedLayout].Elements()/2) {
+		return false, fmt.Errorf("farm of type %d with %d turbines", farmType, turbines)
+	}
+	layout := make([]wind.Point, turbines)
+	for i := range layout {
+		layout[i] = wind.Point{X: number(row, checkedLayout, 2*i), Y: number(row, checkedLayout, 2*i+1)}
+	}
+	calculator, err := c.model.calculator(farmType)
+	if err != nil {
+		return false, err
+	}
+	result, err := calculator.Farm(layout)
+	switch {
+	case err != nil:
+		return false, err
+	case math.Float64bits(result.AEP) != math.Float64bits(energy):
+		return false, fmt.Errorf("aep is %.17g GWh, computed again from the layout it is %.17g", energy, result.AEP)
+	case math.Float64bits(result.CapacityFactor) != math.Float64bits(factor):
+		return false, fmt.Errorf("capacity_factor is %.17g, computed again from the layout it is %.17g", factor, result.CapacityFactor)
+	}
+	return true, nil
+}
+
+func number(row table.Row, column, i int) float64 {
+	f, _ := row.Get(column, i).(float64)
+	return f
+}
