@@ -152,9 +152,16 @@ func (c *Calculator) Farm(layout []Point) (Result, error) {
 	return r, nil
 }
 
+// maxTurbines bounds the working memory, which holds every pair in each other's
+// wake, to some 600 MB.
+const maxTurbines = 5000
+
 func checkLayout(layout []Point) error {
 	if len(layout) == 0 {
 		return errors.New("compute farm: layout has no turbines")
+	}
+	if len(layout) > maxTurbines {
+		return fmt.Errorf("compute farm: layout has %d turbines: %d at most", len(layout), maxTurbines)
 	}
 	for i, p := range layout {
 		if !p.finite() {

@@ -86,7 +86,22 @@ func TestWakesOnlyTake(t *testing.T) {
 		if _, err := calculator.Farm(nil); err == nil || !strings.Contains(err.Error(), "no turbines") {
 			t.Errorf("a farm without turbines gave %v", err)
 		}
+		if _, err := calculator.Farm(make([]wind.Point, 5001)); err == nil || !strings.Contains(err.Error(), "5000 at most") {
+			t.Errorf("a farm of 5001 turbines gave %v", err)
+		}
 	})
+}
+
+// TestFarmAllocatesTheResult holds the models to two allocations, once the
+// working memory has grown. It is not parallel, because others' would count.
+func TestFarmAllocatesTheResult(t *testing.T) {
+	for _, name := range wind.ModelNames() {
+		calculator := newFarm(t, newTurbine(t, "iea_10mw"), evenRose(), newModel(t, name), wind.StandardAir())
+		layout := scatter(30, 6000)
+		if got := testing.AllocsPerRun(3, func() { computeFarm(t, calculator, layout) }); got > 2 {
+			t.Errorf("%s: a farm takes %g allocations, want those of the two slices of the result", name, got)
+		}
+	}
 }
 
 // TestSeriesIsARose gives the hours of a rose one by one, in disorder.

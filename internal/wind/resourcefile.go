@@ -110,23 +110,28 @@ func (t columns) checkRose(rose Rose) error {
 	n := float64(len(rose.Directions))
 	for d, degrees := range rose.Directions {
 		if degrees >= 360 {
-			return fmt.Errorf("%s:%d: wd is %g: expected less than 360", t.name, t.header, degrees)
+			return fmt.Errorf("%s:%d: wd is %g: expected less than 360", t.name, t.lineOf("wd", degrees), degrees)
 		}
 		if d > 0 && math.Abs(degrees-rose.Directions[d-1]-360/n) > 1e-3 {
 			return fmt.Errorf("%s:%d: there is a gap between wd %g and %g: %g directions are %g degrees apart",
-				t.name, t.header, rose.Directions[d-1], degrees, n, 360/n)
+				t.name, t.lineOf("wd", degrees), rose.Directions[d-1], degrees, n, 360/n)
 		}
 	}
 	for s := 2; s < len(rose.Speeds); s++ {
 		if step := rose.Speeds[1] - rose.Speeds[0]; math.Abs(rose.Speeds[s]-rose.Speeds[s-1]-step) > 1e-3*step {
 			return fmt.Errorf("%s:%d: there is a gap between ws %g and %g: the others are %g m/s apart",
-				t.name, t.header, rose.Speeds[s-1], rose.Speeds[s], step)
+				t.name, t.lineOf("ws", rose.Speeds[s]), rose.Speeds[s-1], rose.Speeds[s], step)
 		}
 	}
 	if total := rose.Sum(); total < leastCovered || total > 1+1e-9 {
 		return fmt.Errorf("%s:%d: freq_val sums to %g: expected a share of the year, from %g to 1", t.name, t.header, total, leastCovered)
 	}
 	return nil
+}
+
+// lineOf returns the first line that has the value in the column.
+func (t columns) lineOf(column string, value float64) int {
+	return t.lines[slices.Index(t.values[column], value)]
 }
 
 func distinct(values []float64) []float64 {
