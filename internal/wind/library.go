@@ -3,6 +3,7 @@ package wind
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -169,20 +170,31 @@ type columns struct {
 	values map[string][]float64
 }
 
-// readColumns reads CSV with a header and # comments. Every field is a number,
+// readColumns reads CSV with # comments and a header in any case. Every field is a number,
 // but those of a column called time, which is left out.
 func readColumns(name string, r io.Reader) (columns, error) {
 	reader := csv.NewReader(r)
 	reader.Comment, reader.TrimLeadingSpace = '#', true
 	header, err := reader.Read()
-	if err != nil {
-		return columns{}, fmt.Errorf("%s: read the header: %w", name, err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return columns{}, fmt.Errorf("%s: is empty", name)
+	case err != nil:
+		return columns{}, fmt.Errorf("%s: %w", name, err)
+	}
+	for i := range header {
+		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
 	}
 	t := columns{name: name, values: make(map[string][]float64)}
 	t.header, _ = reader.FieldPos(0)
+	for i, column := range header {
+		if slices.Contains(header[:i], column) {
+			return columns{}, fmt.Errorf("%s:%d: has two columns called %q", name, t.header, column)
+		}
+	}
 	for {
 		fields, err := reader.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
