@@ -74,6 +74,7 @@ Exit codes:
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a), newVerify(a),
+		newCheck(a),
 		newProducer(a), newWorker(a), newMerger(a), newAuth(a), newHealth(a), newAEP(a), newVersion(a),
 	)
 	return root

@@ -132,18 +132,26 @@ const (
 	insideByteSecond = 5 << 20 // one more for so many bytes of the file, and for each farm
 )
 
-func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	seconds := uint64(insideSeconds + info.Size()/insideByteSecond + rows) //nolint:gosec // a size is not negative
+// limitReading limits this process, which is about to read an unknown file.
+func limitReading(seconds uint64) error {
 	for resource, limit := range map[int]uint64{
 		unix.RLIMIT_DATA: insideData, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0,
 	} {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 			return fmt.Errorf("limit this process: %w", err)
 		}
+	}
+	return nil
+}
+
+func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	seconds := uint64(insideSeconds + info.Size()/insideByteSecond + rows) //nolint:gosec // a size is not negative
+	if err := limitReading(seconds); err != nil {
+		return err
 	}
 	report, err := dataset.Verify(ctx, path)
 	if err != nil {

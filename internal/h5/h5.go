@@ -181,6 +181,34 @@ func (f *File) Group(name string) error {
 	return callOn(f.file, "create group", name, func(id C.hid_t) error { return check(C.h5_create_group(id, n)) })
 }
 
+// Names returns the names of the datasets in the root group, in the order of
+// the alphabet.
+func (f *File) Names() ([]string, error) {
+	var names []string
+	err := callOn(f.file, "list", f.path, func(C.hid_t) error {
+		n, err := f.file.NumObjects()
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			kind, err := f.file.ObjectTypeByIndex(i)
+			if err != nil {
+				return err
+			}
+			if kind != hdf5.H5G_DATASET {
+				continue
+			}
+			name, err := f.file.ObjectNameByIndex(i)
+			if err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, err
+}
+
 // Dataset is an open dataset.
 type Dataset struct {
 	name    string
@@ -285,6 +313,17 @@ func (d *Dataset) Is(t Type) bool {
 		return nil
 	})
 	return err == nil && is
+}
+
+// Plain tells whether Read reads the elements: numbers, and text of fixed
+// length.
+func (d *Dataset) Plain() bool {
+	var plain bool
+	err := callOn(d.dataset, "read the type of", d.name, func(id C.hid_t) error {
+		plain = C.h5_is_plain(id) != 0
+		return nil
+	})
+	return err == nil && plain
 }
 
 // ElementBytes returns the size of one element in the file, or 0 if the file

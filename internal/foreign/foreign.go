@@ -1,0 +1,150 @@
+// Package foreign reads HDF5 files whose bytes nobody vouches for: what other
+// programs wrote, and what is left of it after a crash.
+//
+// It opens them with libhdf5, which crashes on some damaged files and allocates
+// what others say. Call it in a process that may die.
+package foreign
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"windrow/internal/h5"
+)
+
+// Required are the datasets that a worker's file of a wind farm campaign has.
+var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
+
+// Check reads all of the required datasets in the root of the file at path, or
+// of every one there if none is required, and returns their common number of
+// rows, the size of the first dimension. An error says in words what is wrong
+// with the file: it does not open, a dataset is missing or cannot be read,
+// lengths differ, a number with one value a row is NaN or infinite, or one of
+// several is infinite. NaN among several is padding.
+func Check(path string, required []string) (rows int64, err error) {
+	f, err := h5.Open(path)
+	if err != nil {
+		return 0, inWords(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if len(required) == 0 {
+		if required, err = f.Names(); err != nil {
+			return 0, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
+		}
+	}
+	lengths := make([]int64, len(required))
+	for i, name := range required {
+		if lengths[i], err = check(f, name); err != nil {
+			return 0, err
+		}
+	}
+	if len(lengths) == 0 {
+		return 0, errors.New("there is no dataset in it")
+	}
+	if slices.Min(lengths) != slices.Max(lengths) {
+		var each []string
+		for i, name := range required {
+			each = append(each, fmt.Sprintf("%s %s", name, humanize.Comma(lengths[i])))
+		}
+		return 0, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
+	}
+	return lengths[0], nil
+}
+
+// inWords drops what a reader knows: which file was opened.
+func inWords(err error) error {
+	e, ok := errors.AsType[*h5.Error](err)
+	if !ok {
+		return err
+	}
+	return errors.New(strings.TrimPrefix(e.Error(), e.Op+" "+e.Object+": "))
+}
+
+// check reads one dataset and returns its length.
+func check(f *h5.File, name string) (rows int64, err error) {
+	d, err := f.Dataset(name)
+	if errors.Is(err, h5.ErrNotFound) {
+		return 0, fmt.Errorf("dataset %s is missing", name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("dataset %s cannot be opened: %w", name, inWords(err))
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	dims, err := d.Dims()
+	if err != nil {
+		return 0, fmt.Errorf("the shape of dataset %s cannot be read: %w", name, inWords(err))
+	}
+	if len(dims) == 0 {
+		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
+	}
+	if !d.Plain() { // variable-length text and the like: only its length is known
+		return dims[0], nil
+	}
+	if err := read(d, dims, judgeOf(d, len(dims) == 1)); err != nil {
+		return 0, fmt.Errorf("dataset %s: %w", name, err)
+	}
+	return dims[0], nil
+}
+
+// Limits of what is read at a time, and of what a row may hold.
+const (
+	blockBytes  = 4 << 20
+	maxRowBytes = 1 << 28
+)
+
+// read hands the content of a dataset to judge, block by block, which returns
+// the position of an element that may not be there, or -1.
+func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what string)) error {
+	size := int64(d.ElementBytes())
+	rowBytes := max(size, 1)
+	for _, n := range dims[1:] {
+		if n < 0 || n > maxRowBytes || rowBytes*n > maxRowBytes {
+			return fmt.Errorf("its shape %v has more than %s in a row", dims, humanize.IBytes(maxRowBytes))
+		}
+		rowBytes *= n
+	}
+	most := max(1, blockBytes/max(rowBytes, 1))
+	buffer := make([]byte, min(most, max(dims[0], 1))*rowBytes)
+	for first := int64(0); first < dims[0] && rowBytes > 0; first += most {
+		n := min(most, dims[0]-first)
+		block := buffer[:n*rowBytes]
+		if err := d.Read(first, n, block); err != nil {
+			return fmt.Errorf("rows %d to %d cannot be read: %w", first, first+n-1, inWords(err))
+		}
+		if bad, what := judge(block); bad >= 0 {
+			return fmt.Errorf("row %d is %s", first+int64(bad)*size/rowBytes, what)
+		}
+	}
+	return nil
+}
+
+// judgeOf returns what tells whether the elements of the dataset may be there.
+func judgeOf(d *h5.Dataset, scalar bool) func(block []byte) (bad int, what string) {
+	var number func([]byte) float64
+	var size int
+	switch {
+	case d.Is(h5.Type{Kind: h5.Float64}):
+		size, number = 8, func(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(b)) }
+	case d.Is(h5.Type{Kind: h5.Float32}):
+		size, number = 4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }
+	default:
+		return func([]byte) (int, string) { return -1, "" }
+	}
+	return func(block []byte) (int, string) {
+		for i := 0; i < len(block); i += size {
+			switch x := number(block[i:]); {
+			case math.IsInf(x, 0):
+				return i / size, "infinite"
+			case scalar && math.IsNaN(x):
+				return i / size, "NaN"
+			}
+		}
+		return -1, ""
+	}
+}
