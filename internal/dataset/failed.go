@@ -167,6 +167,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?`), "<time>"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d+)?\b`), "<time>"},
 	{regexp.MustCompile(`\b(?i:(pid|process|thread|goroutine))([ :=]+)\d+\b`), "$1$2<id>"},
+	{regexp.MustCompile(`\(peak [^)]*\)`), "(peak <size>)"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|us|µs|ms|s|seconds?)\b`), "<duration>"},
 }
 

@@ -13,6 +13,7 @@ func TestNormaliseKeepsWhatIsTheSameInEveryAttempt(t *testing.T) {
 		"segfault at 0x7ffe12ab in <Farm object at 0xdead>": "segfault at <addr> in <Farm object at <addr>>",
 		"2026-11-23T19:26:00.123Z worker stopped":           "<time> worker stopped",
 		"at 19:26:00 the process 4711 died, pid=12":         "at <time> the process <id> died, pid=<id>",
+		"probably out of memory (peak 7.9 GiB)":             "probably out of memory (peak <size>)",
 		"gave up after 12.3s":                               "gave up after <duration>",
 		"wind speed 12 out of range 3..25":                  "wind speed 12 out of range 3..25",
 		"Grüße":                                             "Gr??e",

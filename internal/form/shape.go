@@ -157,6 +157,19 @@ func unlessZero[T comparable](v T) any {
 	return v
 }
 
+// UnlessZero returns the shape as one whose variable stands for nothing while
+// it is zero, and is left out then.
+func UnlessZero[T comparable](v *T, s Shape) Shape {
+	value := s.value
+	s.value = func() any {
+		if *v == *new(T) {
+			return nil
+		}
+		return value()
+	}
+	return s
+}
+
 // Choice is one of a few words.
 func Choice[T ~string](into *T, words ...T) Shape {
 	names := make([]string, len(words))

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"windrow/internal/message"
+	"windrow/internal/spec"
 )
 
 const (
@@ -38,8 +38,12 @@ type child struct {
 	lines   *bufio.Reader
 	line    []byte // the last one read
 	answers int
-	log     taskLog
-	debug   *slog.Logger
+	greeted func() // called at the program's greeting
+
+	startTimeout time.Duration // more time for the first answer
+	allowed      time.Duration // for the last request
+	log          taskLog
+	debug        *slog.Logger
 
 	errDone chan struct{} // closed when standard error was read to its end
 	exited  chan struct{} // closed when the process was waited for
@@ -47,34 +51,26 @@ type child struct {
 	mu     sync.Mutex
 	dead   bool // waited for: its pid may be another's
 	killed bool // by us
+	tooBig bool // killed because it used more memory than it may
 }
 
 // startChild starts the program in a process group of its own.
-func startChild(args []string, dir string, debug *slog.Logger) (*child, error) {
-	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
+func startChild(command *spec.Command, dir string, debug *slog.Logger) (*child, error) {
+	cmd := exec.Command(command.Args[0], command.Args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
 	cmd.Dir = dir
-	cmd.Env = childEnv(cmd.Environ())
+	cmd.Env = environment(command, cmd.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	c := &child{cmd: cmd, debug: debug, errDone: make(chan struct{}), exited: make(chan struct{})}
+	c := &child{cmd: cmd, debug: debug, startTimeout: command.StartTimeout, errDone: make(chan struct{}), exited: make(chan struct{})}
 	if err := c.launch(); err != nil {
 		c.closePipes()
 		return nil, err
 	}
 	c.lines = bufio.NewReaderSize(c.out, 64<<10)
 	go c.readErrors()
-	return c, nil
-}
-
-// childEnv returns env without what the program must not see, and with what it
-// needs unless env says otherwise.
-func childEnv(env []string) []string {
-	kept := []string{"PYTHONUNBUFFERED=1", "OMP_NUM_THREADS=1"} // of equal names the last one counts
-	for _, v := range env {
-		if !strings.HasPrefix(v, "NATS_") && !strings.HasPrefix(v, "WINDROW_") {
-			kept = append(kept, v)
-		}
+	if command.MaxRSS > 0 {
+		go c.watchMemory(command.MaxRSS)
 	}
-	return kept
+	return c, nil
 }
 
 // launch starts the process with pipes that have deadlines. A process that has
@@ -105,6 +101,7 @@ func (c *child) launch() error {
 func (c *child) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	closeOnExec()
 	err := c.cmd.Start()
 	if err == nil {
 		c.pid = c.cmd.Process.Pid
@@ -165,13 +162,25 @@ func (c *child) expireAlive(at time.Time) {
 	}
 }
 
+// errClosedInput says that the program has closed its standard input.
+var errClosedInput = errors.New("the program has closed its standard input")
+
 // ask sends a request and returns the answer to it. An error says that the
 // program is of no more use: io.EOF that its output has ended,
 // os.ErrDeadlineExceeded that the time is over or ctx has ended, *Error that
 // it broke the protocol.
 func (c *child) ask(ctx context.Context, id string, request []byte, timeout time.Duration) (*answer, error) {
 	c.log.reset()
-	c.expireAlive(time.Now().Add(timeout))
+	start := c.startTimeout
+	if c.answers > 0 {
+		start = 0
+	}
+	allow := func(d time.Duration) {
+		c.allowed = d
+		c.expireAlive(time.Now().Add(d))
+	}
+	c.greeted = func() { allow(timeout) }
+	allow(start + timeout)
 	stop := context.AfterFunc(ctx, func() { c.expire(time.Unix(1, 0)) })
 	defer stop()
 
@@ -179,9 +188,16 @@ func (c *child) ask(ctx context.Context, id string, request []byte, timeout time
 	sent := make(chan error, 1)
 	go func() {
 		_, err := c.in.Write(request)
+		if errors.Is(err, syscall.EPIPE) { // nobody reads; what has been answered is on its way
+			c.expireAlive(time.Now().Add(drainGrace))
+			err = errClosedInput
+		}
 		sent <- err
 	}()
 	answer, err := c.readAnswer(id)
+	if errors.Is(err, os.ErrDeadlineExceeded) && errors.Is(<-sent, errClosedInput) {
+		return nil, errClosedInput
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +246,11 @@ func (c *child) readLine() ([]byte, error) {
 
 // note logs output that is no answer.
 func (c *child) note(noise []byte) {
-	if len(noise) == 0 || isHello(noise) {
+	if len(noise) == 0 {
+		return
+	}
+	if isHello(noise) {
+		c.greeted()
 		return
 	}
 	for line := range bytes.Lines(noise) {
@@ -296,13 +316,20 @@ type ending struct {
 	bySelf bool // not by a signal of ours
 }
 
+// peak is the most memory that the process, or one that it has waited for,
+// has used.
+func (e ending) peak() string {
+	usage, _ := e.state.SysUsage().(*syscall.Rusage)
+	return showBytes(usage.Maxrss << 10)
+}
+
 func (e ending) clean() bool { return e.state.ExitCode() == 0 }
 
 func (e ending) String() string {
 	status, _ := e.state.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
-		return "killed by SIGKILL, perhaps because memory ran out"
+		return "killed, probably out of memory (peak " + e.peak() + ")"
 	case status.Signaled():
 		return "killed by " + unix.SignalName(status.Signal())
 	case e.clean():

@@ -26,14 +26,11 @@ import (
 //
 // The program runs in a process group of its own, which is killed as a whole
 // when a task has taken too long or the program has died, and it is the first
-// that the kernel kills when memory runs out. It does not see the NATS_* and
-// WINDROW_* variables of the environment, which hold credentials.
-// OMP_NUM_THREADS is 1 unless set, because there is one worker for each core;
-// PYTHONUNBUFFERED is 1 unless set, because a Python script with plain print
-// would keep its answer to itself.
+// that the kernel kills when memory runs out. What it sees of the environment
+// says the function environment.
 type command struct {
-	args    []string
-	timeout time.Duration
+	*spec.Command
+
 	columns table.Columns
 	options Options
 
@@ -50,8 +47,7 @@ func describeCommand(s *spec.Spec) Description {
 }
 
 func newCommand(s *spec.Spec, opts Options) *command {
-	c := s.Simulator.Command
-	return &command{args: c.Args, timeout: c.Timeout, columns: s.Columns, options: opts}
+	return &command{Command: s.Simulator.Command, columns: s.Columns, options: opts}
 }
 
 // Simulate implements Simulator.
@@ -73,7 +69,18 @@ func (c *command) Simulate(ctx context.Context, job Job, row table.Row) error {
 	if err = setResult(row, first, c.columns, result); err == nil {
 		err = checkRow(row)
 	}
-	return c.withLog(err)
+	err = c.withLog(err)
+	c.recycle()
+	return err
+}
+
+// recycle ends a program that has had its number of tasks, for those that use
+// more memory with each.
+func (c *command) recycle() {
+	if c.RecycleAfter > 0 && c.child.answers >= c.RecycleAfter {
+		c.child.stop()
+		c.child = nil
+	}
 }
 
 // Close stops the program: first its input ends and it gets SIGTERM, 2 s later
@@ -98,18 +105,20 @@ func (c *command) compute(ctx context.Context, job Job) (map[string]json.RawMess
 	}
 	c.sent++
 	id := fmt.Sprintf("%d.%d-%d", job.Task.Index, job.Attempt, c.sent)
-	request, err := encodeRequest(id, job, c.timeout)
+	request, err := encodeRequest(id, job, c.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	child := c.child
-	answer, err := child.ask(ctx, id, request, c.timeout)
+	answer, err := child.ask(ctx, id, request, c.Timeout)
 	if err != nil {
 		c.child = nil
 		return nil, c.blame(ctx, child, err)
 	}
 	if failure := answer.failure(); failure != nil {
-		return nil, c.withLog(failure)
+		err := c.withLog(failure)
+		c.recycle()
+		return nil, err
 	}
 	return answer.Result, nil
 }
@@ -127,14 +136,14 @@ func (c *command) ensureChild() error {
 	if err := checkFiles(c.options.Dir, c.options.Files); err != nil {
 		return err
 	}
-	child, err := startChild(c.args, c.options.Dir, c.options.Log)
+	child, err := startChild(c.Command, c.options.Dir, c.options.Log)
 	if err != nil {
 		if isPermanent(err) {
 			err = fmt.Errorf("%w: %w", ErrStart, err)
 		}
 		return fmt.Errorf("start simulator: %w", err)
 	}
-	c.options.Log.Debug("simulator started", slog.Int("pid", child.pid), slog.Any("command", c.args))
+	c.options.Log.Debug("simulator started", slog.Int("pid", child.pid), slog.Any("command", c.Args))
 	c.child = child
 	return nil
 }
@@ -150,7 +159,7 @@ func isPermanent(err error) bool {
 // blame says whose fault it is that child did not answer, and ends child.
 func (c *command) blame(ctx context.Context, child *child, err error) error {
 	grace := time.Duration(0)
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, errClosedInput) {
 		grace = drainGrace // it is ending; let it say how
 	}
 	end := child.end(grace)
@@ -158,6 +167,8 @@ func (c *command) blame(ctx context.Context, child *child, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case child.tooBig: // the end of the process orders the reading
+		return child.crash(fmt.Sprintf("used more memory than max_rss allows, %s (peak %s)", showBytes(c.MaxRSS), end.peak()))
 	case isFailure:
 		failure.Log = child.log.lines()
 		return failure
@@ -166,9 +177,11 @@ func (c *command) blame(ctx context.Context, child *child, err error) error {
 	case end.bySelf:
 		return child.crash(end.String())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &Error{message.ClassTimeout, fmt.Sprintf("no answer within %s", c.timeout), child.log.lines()}
+		return &Error{message.ClassTimeout, fmt.Sprintf("no answer within %s", child.allowed), child.log.lines()}
 	case errors.Is(err, io.EOF):
 		return child.crash("closed its standard output without an answer")
+	case errors.Is(err, errClosedInput):
+		return child.crash("closed its standard input")
 	}
 	return fmt.Errorf("talk to simulator: %w", err)
 }

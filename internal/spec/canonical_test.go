@@ -19,7 +19,8 @@ func TestCanonicalForm(t *testing.T) {
 		example: `{"version":1,"seed":42,"tasks":{"matrix":{"farm_id":"0..9","farm_type":"0..5","seed":"1..50"}},` +
 			`"simulator":{"windfarm":{"site":"tenders","layout":"polygon","min_spacing":"3D","wake":"jensen/pywake","directions":360,"speeds":"3..25"}}}`,
 		"testdata/everything.yaml": `{"version":1,"seed":-7,"tasks":{"file":"tasks.csv","key":["site","seed"]},` +
-			`"simulator":{"command":["./sim.sh","sim.sh","--fast","tasks.csv","no-such-file","."],"timeout":"1h30m"},` +
+			`"simulator":{"command":["./sim.sh","sim.sh","--fast","tasks.csv","no-such-file","."],"timeout":"1h30m",` +
+			`"start_timeout":"5m","max_rss":"2GiB","threads":4,"recycle_after":500,"environment":["MODEL_DATA=/data","LICENSE"]},` +
 			`"columns":[{"name":"aep","type":"f64","unit":"GW h","description":"yield","min":0,"max":10000,"finite":true},` +
 			`{"name":"label","type":"string(8)","finite":false},{"name":"layout","type":"f32","shape":{"turbine":100,"xy":2},"finite":false}]}`,
 	} {

@@ -121,7 +121,7 @@ func (s *Simulator) form() form.Shape {
 	if command == nil {
 		command = &Command{Timeout: defaultTimeout}
 	}
-	return form.Object(
+	fields := []form.Field{
 		form.Optional("windfarm", "energy yield of wind farms with wakes", form.On(&s.Windfarm, windfarm, windfarm.form())),
 		form.Optional("noop", "does nothing, to measure windrow itself", form.On(&s.Noop, orNew(s.Noop), form.Object())),
 		form.Optional("sleep", "waits, then does what noop does", form.On(&s.Sleep, sleep, form.Object(
@@ -130,8 +130,13 @@ func (s *Simulator) form() form.Shape {
 		form.Optional("command", "program and arguments, run in the directory of the spec, never through a shell",
 			form.On(&s.Command, command, form.List(&command.Args, 1, argumentForm))),
 		form.Optional("timeout", "time that the command has for each task (1h if not given)",
-			form.On(&s.Command, command, form.Duration(&command.Timeout, time.Millisecond, 30*24*time.Hour))),
-	).ExactlyOne("windfarm", "noop", "sleep", "command").Needs("timeout", "command")
+			form.On(&s.Command, command, form.Duration(&command.Timeout, time.Millisecond, maxTimeout))),
+	}
+	shape := form.Object(append(fields, s.limitFields(command)...)...).ExactlyOne("windfarm", "noop", "sleep", "command")
+	for _, name := range []string{"timeout", "start_timeout", "max_rss", "threads", "recycle_after", "environment"} {
+		shape = shape.Needs(name, "command")
+	}
+	return shape
 }
 
 func orNew[T any](p *T) *T {

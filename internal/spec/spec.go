@@ -89,6 +89,13 @@ type Sleep struct {
 type Command struct {
 	Args    []string      // program and arguments; never through a shell
 	Timeout time.Duration // for each task
+
+	// Where these are zero, the canonical form does not have them.
+	StartTimeout time.Duration // more time for the first task of a process
+	MaxRSS       int64         // bytes of memory; 0: no limit
+	Threads      int           // of numeric libraries; 0 is 1
+	RecycleAfter int           // tasks of a process; 0: no limit
+	Environment  []string      // NAME=value, or NAME with the value that the worker has
 }
 
 // Output says where the dataset goes.

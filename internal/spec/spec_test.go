@@ -65,7 +65,10 @@ func TestLoadReadsEveryField(t *testing.T) {
 	if diff := cmp.Diff(columns, s.Columns); diff != "" {
 		t.Errorf("columns (-want +got):\n%s", diff)
 	}
-	command := &spec.Command{Args: []string{"./sim.sh", "sim.sh", "--fast", "tasks.csv", "no-such-file", "."}, Timeout: 90 * time.Minute}
+	command := &spec.Command{
+		Args: []string{"./sim.sh", "sim.sh", "--fast", "tasks.csv", "no-such-file", "."}, Timeout: 90 * time.Minute,
+		StartTimeout: 5 * time.Minute, MaxRSS: 2 << 30, Threads: 4, RecycleAfter: 500, Environment: []string{"MODEL_DATA=/data", "LICENSE"},
+	}
 	if diff := cmp.Diff(spec.Simulator{Command: command}, s.Simulator); diff != "" {
 		t.Errorf("simulator (-want +got):\n%s", diff)
 	}

@@ -180,6 +180,67 @@ def environ(task):
     result(task, value=os.environ.get(task["params"]["name"], "unset"))
 
 
+def late(task):
+    """Answers only after it was given up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(3600)
+    ok(task)
+
+
+def twice(task):
+    ok(task)
+    result(task, value=2)
+
+
+def wrong_id(task):
+    result({"id": task["id"] + "0"}, value=1)
+
+
+def no_id(task):
+    say(result={"value": 1})
+
+
+def special(task):
+    print('{"id": "%s", "result": {"value": %s}}' % (task["id"], task["params"]["token"]))
+
+
+def long_numbers(task):
+    print('{"id": "%s", "result": {"value": [%s]}}' % (task["id"], ",".join(["%.88f" % 0.5] * task["params"]["n"])))
+
+
+def close_stdin(task):
+    ok(task)
+    os.close(0)
+    sys.stdout.flush()
+    time.sleep(3600)
+
+
+def native(task):
+    """Prints as C does: into a buffer of its own, without a newline."""
+    import ctypes
+    libc = ctypes.CDLL(None)
+    libc.printf(b"from C, no newline")
+    libc.fflush(None)
+    ok(task)
+
+
+def memory(task):
+    held = b"x" * (task["params"]["mib"] << 20)
+    time.sleep(3600)
+
+
+def memory_of_child(task):
+    subprocess.run([sys.executable, "-c", "x = b'x' * (%d << 20); import time; time.sleep(3600)" % task["params"]["mib"]])
+
+
+def descriptors(task):
+    result(task, value=" ".join(sorted(os.listdir("/proc/self/fd"))))
+
+
+def count(task):
+    result(task, value=answered)
+
+
 def many_errors(task):
     for i in range(30):
         print("line", i, file=sys.stderr)
@@ -187,6 +248,9 @@ def many_errors(task):
     sys.exit(1)
 
 
+if len(sys.argv) > 1 and sys.argv[1] == "slow":  # to start
+    time.sleep(float(sys.argv[2]))
+    say(hello={"name": "modes", "version": "1"})
 if len(sys.argv) > 1 and sys.argv[1] == "chatty":
     print("banner " * 50000)
 for line in sys.stdin:
