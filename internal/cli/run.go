@@ -32,6 +32,7 @@ type runOptions struct {
 	stateDir   string
 	restart    bool
 	keepShards bool
+	keepFailed string
 }
 
 func newRun(a *app) *cobra.Command {
@@ -54,6 +55,7 @@ was. On a finished run it verifies the dataset and computes nothing.`,
 	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state (default: .windrow beside the dataset)")
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
 	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")
+	addKeepFailed(c, &o.keepFailed)
 	return c
 }
 
@@ -346,11 +348,15 @@ func (c *campaign) children() ([]supervisor.Child, error) {
 	if c.options.keepShards {
 		mergerArgs = append(mergerArgs, "--keep-shards")
 	}
+	workerArgs := append([]string{roleWorker, "--allow-spec", c.specPath}, common...)
+	if c.options.keepFailed != "" {
+		workerArgs = append(workerArgs, "--keep-failed", c.options.keepFailed)
+	}
 	children := []supervisor.Child{{Name: roleMerger, Args: mergerArgs, Env: env}}
 	for i := range c.options.workers {
 		children = append(children, supervisor.Child{
 			Name: fmt.Sprintf("%s-%d", roleWorker, i+1),
-			Args: append([]string{roleWorker, "--allow-spec", c.specPath}, common...),
+			Args: workerArgs,
 			Env:  env,
 		})
 	}

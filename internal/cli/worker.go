@@ -22,6 +22,7 @@ type workerOptions struct {
 	roleFlags
 	allowSpec    string
 	allowCommand bool
+	keepFailed   string
 }
 
 func newWorker(a *app) *cobra.Command {
@@ -48,7 +49,12 @@ runs the models built into windrow, and a command only if you allow it.`,
 	o.add(c)
 	c.Flags().StringVar(&o.allowSpec, "allow-spec", "", "run the command of this spec, for runs with the same digest")
 	c.Flags().BoolVar(&o.allowCommand, "allow-command", false, "run any command that a run asks for, in the current directory")
+	addKeepFailed(c, &o.keepFailed)
 	return c
+}
+
+func addKeepFailed(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "keep-failed", "", "keep the directories of failed tasks here, of a command in mode exec")
 }
 
 func (a *app) worker(o workerOptions) error {
@@ -78,8 +84,27 @@ func (o workerOptions) simulator(planned *message.Planned, m *member) (simulator
 		if options.Dir, err = o.commandDir(m); err != nil {
 			return nil, err
 		}
+		if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
+			return nil, err
+		}
 	}
 	return simulator.New(s, options)
+}
+
+// makeKeepFailed returns the absolute path of the directory for what is left of
+// failed tasks; without one they leave nothing.
+func makeKeepFailed(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the directory for failed tasks: %w", err)
+	}
+	return dir, nil
 }
 
 // commandDir returns the directory in which the run's command may run.

@@ -55,10 +55,10 @@ type child struct {
 }
 
 // startChild starts the program in a process group of its own.
-func startChild(command *spec.Command, dir string, debug *slog.Logger) (*child, error) {
+func startChild(command *spec.Command, dir, scratch string, debug *slog.Logger) (*child, error) {
 	cmd := exec.Command(command.Args[0], command.Args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
 	cmd.Dir = dir
-	cmd.Env = environment(command, cmd.Environ())
+	cmd.Env = environment(command, append(cmd.Environ(), scratchVariable+"="+scratch))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c := &child{cmd: cmd, debug: debug, startTimeout: command.StartTimeout, errDone: make(chan struct{}), exited: make(chan struct{})}
 	if err := c.launch(); err != nil {
@@ -336,6 +336,16 @@ func (e ending) String() string {
 		return "exited with status 0 and no answer"
 	}
 	return fmt.Sprintf("exited with status %d", status.ExitStatus())
+}
+
+// timeout is the failure of the task that took too long.
+func (c *child) timeout(what string) error {
+	return &Error{message.ClassTimeout, fmt.Sprintf("%s within %s", what, c.allowed), c.log.lines()}
+}
+
+// outgrown is the failure of the task that used more than limit bytes.
+func (c *child) outgrown(limit int64, end ending) error {
+	return c.crash(fmt.Sprintf("used more memory than max_rss allows, %s (peak %s)", showBytes(limit), end.peak()))
 }
 
 // crash is the failure of the task that the program had when it died.

@@ -10,12 +10,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
 )
@@ -34,8 +34,9 @@ type command struct {
 	columns table.Columns
 	options Options
 
-	child *child // nil: none is running
-	sent  int    // requests so far, which makes their ids unique
+	scratch string // where the program leaves arrays; made with the first child
+	child   *child // nil: none is running
+	sent    int    // requests so far, which makes their ids unique
 }
 
 func describeCommand(s *spec.Spec) Description {
@@ -66,11 +67,14 @@ func (c *command) Simulate(ctx context.Context, job Job, row table.Row) error {
 	if err != nil {
 		return err
 	}
-	if err = setResult(row, first, c.columns, result); err == nil {
+	if err = setResult(row, first, c.columns, result, c.scratch); err == nil {
 		err = checkRow(row)
 	}
 	err = c.withLog(err)
 	c.recycle()
+	if cleared := clearDir(c.scratch); cleared != nil && err == nil {
+		err = fmt.Errorf("empty the scratch directory: %w", cleared)
+	}
 	return err
 }
 
@@ -90,7 +94,12 @@ func (c *command) Close() error {
 		c.child.stop()
 		c.child = nil
 	}
-	return nil
+	if c.scratch == "" {
+		return nil
+	}
+	err := os.RemoveAll(c.scratch)
+	c.scratch = ""
+	return err
 }
 
 // errRetired says that the program had ended by itself, with status 0, after
@@ -136,16 +145,41 @@ func (c *command) ensureChild() error {
 	if err := checkFiles(c.options.Dir, c.options.Files); err != nil {
 		return err
 	}
-	child, err := startChild(c.Command, c.options.Dir, c.options.Log)
+	if err := c.makeScratch(); err != nil {
+		return err
+	}
+	child, err := startChild(c.Command, c.options.Dir, c.scratch, c.options.Log)
 	if err != nil {
-		if isPermanent(err) {
-			err = fmt.Errorf("%w: %w", ErrStart, err)
-		}
-		return fmt.Errorf("start simulator: %w", err)
+		return startError(err)
 	}
 	c.options.Log.Debug("simulator started", slog.Int("pid", child.pid), slog.Any("command", c.Args))
 	c.child = child
 	return nil
+}
+
+func (c *command) makeScratch() (err error) {
+	if c.scratch == "" {
+		if c.scratch, err = os.MkdirTemp("", "windrow-scratch-"); err != nil {
+			return fmt.Errorf("make a scratch directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// clearDir removes what is in a directory.
+func clearDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
+}
+
+func startError(err error) error {
+	if isPermanent(err) {
+		err = fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	return fmt.Errorf("start simulator: %w", err)
 }
 
 // isPermanent tells whether a program could not be started because of what it
@@ -168,7 +202,7 @@ func (c *command) blame(ctx context.Context, child *child, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case child.tooBig: // the end of the process orders the reading
-		return child.crash(fmt.Sprintf("used more memory than max_rss allows, %s (peak %s)", showBytes(c.MaxRSS), end.peak()))
+		return child.outgrown(c.MaxRSS, end)
 	case isFailure:
 		failure.Log = child.log.lines()
 		return failure
@@ -177,7 +211,7 @@ func (c *command) blame(ctx context.Context, child *child, err error) error {
 	case end.bySelf:
 		return child.crash(end.String())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &Error{message.ClassTimeout, fmt.Sprintf("no answer within %s", child.allowed), child.log.lines()}
+		return child.timeout("no answer")
 	case errors.Is(err, io.EOF):
 		return child.crash("closed its standard output without an answer")
 	case errors.Is(err, errClosedInput):

@@ -21,6 +21,9 @@ var base = []string{
 	"LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX",
 }
 
+// scratchVariable names the directory for the files of a task.
+const scratchVariable = "WINDROW_SCRATCH"
+
 // threadVariables tell numeric libraries how many threads to use. There is a
 // worker for each core, so without them each would start one for each core.
 var threadVariables = []string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"}
@@ -34,7 +37,7 @@ func environment(c *spec.Command, env []string) []string {
 		seen = append(seen, name+"="+strconv.Itoa(max(1, c.Threads)))
 	}
 	for _, v := range env {
-		if name, _, _ := strings.Cut(v, "="); isBase(name) {
+		if name, _, _ := strings.Cut(v, "="); isBase(name) || name == scratchVariable {
 			seen = append(seen, v)
 		}
 	}

@@ -28,8 +28,8 @@ type request struct {
 	Deadline float64                    `json:"deadline_s"`
 }
 
-// encodeRequest returns the line that asks for a task.
-func encodeRequest(id string, job Job, timeout time.Duration) ([]byte, error) {
+// newRequest returns what a program is told about a task.
+func newRequest(id string, job Job, timeout time.Duration) (*request, error) {
 	params := map[string]json.RawMessage{}
 	if len(job.Task.Params) > 0 {
 		if err := json.Unmarshal(job.Task.Params, &params); err != nil {
@@ -43,7 +43,16 @@ func encodeRequest(id string, job Job, timeout time.Duration) ([]byte, error) {
 		}
 		params[name] = value
 	}
-	line, err := json.Marshal(request{protocolVersion, id, job.Attempt, job.Seed, params, timeout.Seconds()})
+	return &request{protocolVersion, id, job.Attempt, job.Seed, params, timeout.Seconds()}, nil
+}
+
+// encodeRequest returns the line that asks for a task.
+func encodeRequest(id string, job Job, timeout time.Duration) ([]byte, error) {
+	request, err := newRequest(id, job, timeout)
+	if err != nil {
+		return nil, err
+	}
+	line, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("encode request for task %d: %w", job.Task.Index, err)
 	}
@@ -210,8 +219,9 @@ func stringLength(text []byte) int {
 }
 
 // setResult puts the result of a task into the columns of row from first on.
-// Every column has to be there, and nothing else.
-func setResult(row table.Row, first int, columns table.Columns, result map[string]json.RawMessage) error {
+// Every column has to be there, and nothing else. Arrays may be in files in
+// scratch.
+func setResult(row table.Row, first int, columns table.Columns, result map[string]json.RawMessage, scratch string) error {
 	for _, name := range slices.Sorted(maps.Keys(result)) {
 		if columns.Index(name) < 0 {
 			return invalid("%q is not a column%s", message.Cut(name, 64), suggestion(name, columns))
@@ -222,7 +232,13 @@ func setResult(row table.Row, first int, columns table.Columns, result map[strin
 		if !ok {
 			return invalid("column %q is missing in the result", column.Name)
 		}
-		if err := setColumn(row, first+i, value); err != nil {
+		var err error
+		if name, isFile := npyName(value); isFile {
+			err = setFromNPY(row, first+i, scratch, name)
+		} else {
+			err = setColumn(row, first+i, value)
+		}
+		if err != nil {
 			return err
 		}
 	}

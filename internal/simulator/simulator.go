@@ -30,6 +30,18 @@
 // is 64 MiB long at most. At the end of its input the program is to exit; one
 // that exits with status 0 after an answer is started again for the next task.
 //
+// Large arrays need not go through JSON: {"$npy": "layout.npy"} stands for the
+// array in a file of that name, written by numpy.save or its like, in the
+// directory that the environment variable WINDROW_SCRATCH names. The directory
+// is emptied after each task.
+//
+// In mode exec there is a process for each task, in an empty directory of its
+// own, which is WINDROW_SCRATCH, too. It finds there the request, as
+// params.json, and leaves result.json, the object that would be the result
+// above. It answers by exiting with status 0; what it prints is its log.
+// {name} in an argument of the command is replaced by the parameter of that
+// name.
+//
 // Whatever a task does, it costs only itself: a panic, a signal, an exit, a
 // hang or a wrong answer becomes an *Error with the class that decides how
 // often the task is tried again. Every other error is about the machine or the
@@ -100,6 +112,10 @@ type Options struct {
 	Dir   string         // working directory of a command, and where Files are
 	Files []message.File // what the run was planned with
 	Log   *slog.Logger   // what a command prints, at level Debug
+
+	// KeepFailed is where the directories of failed tasks stay, for a command
+	// in mode exec. Without it they are temporary and removed.
+	KeepFailed string
 }
 
 // Description says what a simulator computes.
@@ -136,6 +152,9 @@ func New(s *spec.Spec, opts Options) (Simulator, error) {
 	case c.Sleep != nil:
 		return &builtin{sleep(c.Sleep.Duration), seedColumn().Name}, nil
 	case c.Command != nil:
+		if c.Command.Exec {
+			return &execution{c.Command, s.Columns, opts}, nil
+		}
 		return newCommand(s, opts), nil
 	}
 	return nil, errNoSimulator

@@ -133,7 +133,7 @@ func (s *Simulator) form() form.Shape {
 			form.On(&s.Command, command, form.Duration(&command.Timeout, time.Millisecond, maxTimeout))),
 	}
 	shape := form.Object(append(fields, s.limitFields(command)...)...).ExactlyOne("windfarm", "noop", "sleep", "command")
-	for _, name := range []string{"timeout", "start_timeout", "max_rss", "threads", "recycle_after", "environment"} {
+	for _, name := range []string{"timeout", "mode", "start_timeout", "max_rss", "threads", "recycle_after", "environment"} {
 		shape = shape.Needs(name, "command")
 	}
 	return shape
@@ -264,7 +264,7 @@ func allowanceForm(a *message.Allowance) form.Shape {
 
 // check finds what is wrong between fields.
 func (s *Spec) check() Problems {
-	return slices.Concat(s.checkMatrix(), s.checkColumnsBelong(), s.checkColumns())
+	return slices.Concat(s.checkMatrix(), s.checkRecycling(), s.checkColumnsBelong(), s.checkColumns())
 }
 
 func (s *Spec) checkColumnsBelong() Problems {

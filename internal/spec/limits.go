@@ -18,6 +18,8 @@ const maxTimeout = 30 * 24 * time.Hour
 func (s *Simulator) limitFields(c *Command) []form.Field {
 	of := func(shape form.Shape) form.Shape { return form.On(&s.Command, c, shape) }
 	return []form.Field{
+		form.Optional("mode", "stdio: a process answers one task after the other in JSON lines; exec: a process for each task, which talks in files "+
+			"(stdio if not given)", of(modeForm(&c.Exec))),
 		form.Optional("start_timeout", "more time for the first task of a process, which may have much to load (none if not given)",
 			of(form.UnlessZero(&c.StartTimeout, form.Duration(&c.StartTimeout, time.Millisecond, maxTimeout)))),
 		form.Optional("max_rss", "memory that a process and its children may use, as in 512MiB or 2GiB; it is killed beyond (no limit if not given)",
@@ -29,6 +31,23 @@ func (s *Simulator) limitFields(c *Command) []form.Field {
 		form.Optional("environment", "variables for the command, as in NAME=value; NAME alone has the value that it has for the worker",
 			of(form.List(&c.Environment, 1, func(v *string) form.Shape { return form.Text(v, variablePattern.String(), checkVariable) }))),
 	}
+}
+
+func modeForm(exec *bool) form.Shape {
+	return form.UnlessZero(exec, form.Scalar(`^(stdio|exec)$`, func(s string) error {
+		*exec = s == "exec"
+		if s != "exec" && s != "stdio" {
+			return errors.New("expected stdio or exec")
+		}
+		return nil
+	}, func() any { return "exec" }))
+}
+
+func (s *Spec) checkRecycling() Problems {
+	if c := s.Simulator.Command; c != nil && c.Exec && c.RecycleAfter > 0 {
+		return Problems{s.Problem("simulator.recycle_after", c.RecycleAfter, "is for mode stdio: with exec every task has a fresh process")}
+	}
+	return nil
 }
 
 var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(=[^\x00]*)?$`)

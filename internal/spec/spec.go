@@ -90,6 +90,8 @@ type Command struct {
 	Args    []string      // program and arguments; never through a shell
 	Timeout time.Duration // for each task
 
+	Exec bool // a process of its own for each task, which talks in files
+
 	// Where these are zero, the canonical form does not have them.
 	StartTimeout time.Duration // more time for the first task of a process
 	MaxRSS       int64         // bytes of memory; 0: no limit

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -235,6 +236,13 @@ def memory_of_child(task):
 
 def descriptors(task):
     result(task, value=" ".join(sorted(os.listdir("/proc/self/fd"))))
+
+
+def array(task):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }\n"
+    with open(os.path.join(os.environ["WINDROW_SCRATCH"], "v.npy"), "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack("<6d", *range(6)))
+    result(task, value={"$npy": "v.npy"})
 
 
 def count(task):
