@@ -74,8 +74,8 @@ Exit codes:
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a), newVerify(a),
-		newCheck(a),
-		newProducer(a), newWorker(a), newMerger(a), newAuth(a), newHealth(a), newAEP(a), newVersion(a),
+		newCheck(a), newSimulator(a), newEstimate(a), newAEP(a), newProducer(a),
+		newWorker(a), newMerger(a), newAuth(a), newHealth(a), newVersion(a),
 	)
 	return root
 }

@@ -22,10 +22,16 @@ import (
 )
 
 const (
-	maxLineLength = 64 << 20 // bytes of an answer
-	stopGrace     = 2 * time.Second
+	maxLineLength = 64 << 20    // bytes of an answer
 	drainGrace    = time.Second // to take leave of a process that is ending
 )
+
+// StopGrace is the time that a program has to end when it is asked to.
+const StopGrace = 2 * time.Second
+
+// PrintedMessage is what Options.Log gets for each line that a program prints
+// beside its answers.
+const PrintedMessage = "simulator printed"
 
 // child is a running program and the group of processes it leads. Its methods
 // are called by one goroutine.
@@ -256,7 +262,7 @@ func (c *child) note(noise []byte) {
 	for line := range bytes.Lines(noise) {
 		text := cutLine(line)
 		c.log.add(text)
-		c.debug.Debug("simulator printed", slog.Int("pid", c.pid), slog.String("line", text))
+		c.debug.Debug(PrintedMessage, slog.Int("pid", c.pid), slog.String("line", text))
 	}
 }
 
@@ -264,7 +270,7 @@ func (c *child) readErrors() {
 	defer close(c.errDone)
 	follow(c.err, func(line string) {
 		c.log.addError(line)
-		c.debug.Debug("simulator printed", slog.Int("pid", c.pid), slog.String("line", line))
+		c.debug.Debug(PrintedMessage, slog.Int("pid", c.pid), slog.String("line", line))
 	})
 }
 
@@ -282,7 +288,7 @@ func (c *child) hasExited() bool {
 func (c *child) stop() {
 	_ = c.in.Close()
 	c.signal(syscall.SIGTERM)
-	c.end(stopGrace)
+	c.end(StopGrace)
 }
 
 // end kills the group unless the process dies within the grace period, and
