@@ -224,6 +224,7 @@ func (b *batch) fail(t held, attempts int, took time.Duration, failure *simulato
 	b.failures = append(b.failures, message.Failure{
 		Index: t.task.Index, Key: t.task.Key, Copy: t.Sequence(),
 		Class: failure.Class, Message: failure.Message, Attempts: attempts, Seconds: took.Seconds(),
+		Log: failure.Log,
 	})
 }
 

@@ -114,7 +114,8 @@ type Shard struct {
 	slot int32
 }
 
-// Failure is a failure that counts. It does not change once it is there.
+// Failure is a failure that counts, without its log. It does not change once
+// it is there.
 type Failure struct {
 	message.Failure
 	Seq    uint64 // of the event
@@ -288,6 +289,7 @@ func (s *State) fail(e Entry, event *message.Failed) *IgnoredError {
 	for _, f := range event.Failures {
 		if s.cells.at(f.Index) == cellWaiting && f.Copy > s.floors[f.Index] {
 			s.cells.set(f.Index, cellFailed)
+			f.Log = nil // it is in the event for who asks; a state may hold 100,000 failures
 			s.failures[f.Index] = &Failure{Failure: f, Seq: e.Seq, Time: e.Time, Worker: event.Worker}
 			verdict = nil
 		}

@@ -164,6 +164,7 @@ type Failure struct {
 	Message  string        `json:"message"`
 	Attempts int           `json:"attempts"`
 	Seconds  float64       `json:"seconds"`
+	Log      []string      `json:"log,omitempty"` // last lines of what the task printed in its last attempt
 }
 
 // Rejected voids the shard announced by the event with sequence Event.
@@ -444,6 +445,9 @@ func (f Failure) validate() error {
 	if f.Attempts < 0 || !upTo(math.MaxFloat64, f.Seconds) {
 		return fmt.Errorf("%d attempts, %v seconds: 0 or more", f.Attempts, f.Seconds)
 	}
+	if len(f.Log) > MaxLogLines {
+		return fmt.Errorf("log of %d lines: %d at most", len(f.Log), MaxLogLines)
+	}
 	if slices.Contains(Classes, f.Class) {
 		return nil
 	}
@@ -451,12 +455,14 @@ func (f Failure) validate() error {
 }
 
 // Split returns f as events that each fit MaxEventBytes. Messages are cut so
-// that they take MaxRecordBytes at most, as text and in JSON.
+// that they take MaxRecordBytes at most, as text and in JSON; so is the
+// beginning of each log.
 func (f *Failed) Split() []*Failed {
 	var events []*Failed
 	room := 0
 	for _, failure := range f.Failures {
 		failure.Message = cutJSON(strings.ToValidUTF8(failure.Message, "?"), MaxRecordBytes)
+		failure.Log = lastLines(failure.Log)
 		size := failure.maxBytes()
 		if size > room {
 			events = append(events, &Failed{Worker: f.Worker})
@@ -477,11 +483,37 @@ const (
 // maxBytes returns the bytes that f takes in JSON, at most.
 func (f Failure) maxBytes() int {
 	size := numbersBytes + jsonBytes(f.Message)
+	for _, line := range f.Log {
+		size += lineBytes(line)
+	}
 	for _, v := range f.Key {
 		size += jsonBytes(v.String()) + len(`"",`)
 	}
 	return size
 }
+
+// lastLines returns the last lines of a log that take MaxRecordBytes in JSON
+// at most, MaxLogLines at most. Of a last line longer than that the beginning
+// is kept.
+func lastLines(log []string) []string {
+	var kept []string
+	room := MaxRecordBytes
+	for _, line := range slices.Backward(log) {
+		line = strings.ToValidUTF8(line, "?")
+		if len(kept) == 0 {
+			line = cutJSON(line, MaxRecordBytes-lineBytes(""))
+		}
+		if room -= lineBytes(line); room < 0 || len(kept) == MaxLogLines {
+			break
+		}
+		kept = append(kept, line)
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
+// lineBytes returns the bytes that a line of a log takes in JSON, at most.
+func lineBytes(line string) int { return jsonBytes(line) + len(`"",`) }
 
 func (r *Rejected) validate() error {
 	if r.Event == 0 {

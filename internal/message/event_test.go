@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -458,4 +459,32 @@ func FuzzDecodeEvent(f *testing.F) {
 			t.Fatalf("encoded %s, then %s: %v", again, third, err)
 		}
 	})
+}
+
+func TestLogOfAFailureKeepsItsEnd(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for i := range 50 {
+		lines = append(lines, fmt.Sprintf("line %d", i))
+	}
+	long := strings.Repeat("<", message.MaxRecordBytes)
+	for name, test := range map[string]struct{ log, want []string }{
+		"none":               {nil, nil},
+		"the last 20 lines":  {lines, lines[30:]},
+		"what fits":          {[]string{long, "last"}, []string{"last"}},
+		"a beginning":        {[]string{"first", long}, []string{long[:(message.MaxRecordBytes-3)/6]}},
+		"text that is valid": {[]string{"a\xff"}, []string{"a?"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parts := failed(func(f *message.Failure) { f.Log = test.log }).Split()
+			got := parts[0].Failures[0].Log
+			if !slices.Equal(got, test.want) {
+				t.Errorf("log %q, want %q", got, test.want)
+			}
+			if _, err := message.EncodeEvent(digest, parts[0]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

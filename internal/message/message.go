@@ -27,7 +27,8 @@ const Version = 1
 // Limits of the wire format.
 const (
 	MaxEventBytes  = 256 << 10 // a longer event is split, or refused
-	MaxRecordBytes = 2 << 10   // a failure record is cut to this
+	MaxRecordBytes = 2 << 10   // message and log of a failure are cut to this, each
+	MaxLogLines    = 20        // of the log of a failure
 	MaxTasks       = 1 << 31   // tasks of one run
 	MaxShardRows   = 1 << 20   // rows of one shard
 	MaxKeyBytes    = 16 << 10  // key of one task, as it stands in a row
