@@ -73,9 +73,10 @@ Exit codes:
 		return usageError(c, err)
 	})
 	root.AddCommand(
-		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a), newVerify(a),
-		newCheck(a), newSimulator(a), newEstimate(a), newAEP(a), newProducer(a),
-		newWorker(a), newMerger(a), newAuth(a), newHealth(a), newVersion(a),
+		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
+		newSimulate(a), newVerify(a), newCheck(a), newSimulator(a), newEstimate(a),
+		newAEP(a), newProducer(a), newWorker(a), newMerger(a), newAuth(a),
+		newHealth(a), newVersion(a),
 	)
 	return root
 }

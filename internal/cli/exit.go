@@ -29,6 +29,7 @@ const (
 	exitIncomplete  = 4
 	exitCorrupt     = 5
 	exitBroker      = 6
+	exitTask        = 10 // of `simulate`: plus the position of the class of its failure
 	exitInterrupted = 130
 )
 

@@ -15,26 +15,36 @@ import (
 
 // fold reads the ledger of a run to its present end.
 func fold(ctx context.Context, run *queue.Run) (*ledger.State, error) {
-	info, err := run.EventsInfo(ctx)
+	s := ledger.New(run.Digest())
+	err := eachEvent(ctx, run, func(e ledger.Entry) { _ = s.Apply(e) }) // what is ignored has no effect on the state
 	if err != nil {
 		return nil, err
 	}
-	s := ledger.New(run.Digest())
-	if info.LastSeq == 0 {
-		return s, nil
+	return s, nil
+}
+
+// eachEvent passes the events of a run on, to the ledger's present end.
+func eachEvent(ctx context.Context, run *queue.Run, visit func(ledger.Entry)) error {
+	info, err := run.EventsInfo(ctx)
+	if err != nil || info.LastSeq == 0 {
+		return err
 	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
+	var last uint64
 	err = run.Events(reading, 1, func(e ledger.Entry) {
-		_ = s.Apply(e) // what is ignored has no effect on the state
-		if e.Seq >= info.LastSeq {
+		if last >= info.LastSeq {
+			return
+		}
+		visit(e)
+		if last = e.Seq; last >= info.LastSeq {
 			stop()
 		}
 	})
-	if s.Last() >= info.LastSeq {
-		return s, nil
+	if last >= info.LastSeq {
+		return nil
 	}
-	return nil, fmt.Errorf("read the ledger of %s: %w", run.ID(), errors.Join(err, ctx.Err()))
+	return fmt.Errorf("read the ledger of %s: %w", run.ID(), errors.Join(err, ctx.Err()))
 }
 
 // plannedOf returns what the ledger of a run says it is, or nil if the run was

@@ -115,7 +115,7 @@ func (f *failed) status(first int64, n int) []byte {
 func failedColumns(planned *message.Planned, failures []message.Failure) table.Columns {
 	longest, longestClass := 1, 1
 	for _, failure := range failures {
-		longest = max(longest, len(normalise(failure.Message)))
+		longest = max(longest, len(Normalise(failure.Message)))
 	}
 	for _, name := range classNames() {
 		longestClass = max(longestClass, len(name))
@@ -148,7 +148,7 @@ func setFailure(row table.Row, failure message.Failure) error {
 		}
 	}
 	after := 1 + len(failure.Key)
-	for i, value := range []any{string(failure.Class), int64(code), normalise(failure.Message)} {
+	for i, value := range []any{string(failure.Class), int64(code), Normalise(failure.Message)} {
 		if err := row.Set(after+i, 0, value); err != nil {
 			return err
 		}
@@ -171,11 +171,11 @@ var varying = []struct {
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|us|µs|ms|s|seconds?)\b`), "<duration>"},
 }
 
-// normalise returns the first line of a failure's message as it stands in a
+// Normalise returns the first line of a failure's message as it stands in a
 // dataset: printable ASCII, at most maxFailureMessage bytes, with <addr>,
 // <path>, <time>, <id> and <duration> for what is likely to differ when the
 // same task fails again.
-func normalise(text string) string {
+func Normalise(text string) string {
 	text = message.FirstLine(text, message.MaxRecordBytes)
 	for _, v := range varying {
 		text = v.pattern.ReplaceAllString(text, v.by)

@@ -18,8 +18,8 @@ func TestNormaliseKeepsWhatIsTheSameInEveryAttempt(t *testing.T) {
 		"wind speed 12 out of range 3..25":                  "wind speed 12 out of range 3..25",
 		"Grüße":                                             "Gr??e",
 	} {
-		if got := normalise(given); got != want {
-			t.Errorf("normalise(%q)\n  is   %q\n  want %q", given, got, want)
+		if got := Normalise(given); got != want {
+			t.Errorf("Normalise(%q)\n  is   %q\n  want %q", given, got, want)
 		}
 	}
 }
