@@ -26,7 +26,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	spec := specOf(nil)
 	want := calmSHA256(t, spec)
 	for _, point := range fault.Points {
-		if provoked(point) {
+		if provoked(point) || point == fault.OperatorReopened { // see TestReplayKilled
 			continue
 		}
 		t.Run(point, func(t *testing.T) {

@@ -3,7 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,6 +124,7 @@ type failedReport struct {
 
 // failureGroup is the failures of one class that say the same.
 type failureGroup struct {
+	ID      string         `json:"id"` // of class and pattern: the same in every run
 	Class   message.Class  `json:"class"`
 	Pattern string         `json:"pattern"` // what the messages have in common
 	Message string         `json:"message"` // of the first
@@ -201,7 +204,7 @@ func groupFailures(s *ledger.State) []*failureGroup {
 		task := newFailedTask(f, keys)
 		g := groups[k]
 		if g == nil {
-			g = &failureGroup{Class: k.class, Pattern: k.pattern, Message: message.FirstLine(f.Message, 200), First: task, Last: task, seq: f.Seq}
+			g = &failureGroup{ID: groupID(k.class, k.pattern), Class: k.class, Pattern: k.pattern, Message: message.FirstLine(f.Message, 200), First: task, Last: task, seq: f.Seq}
 			groups[k] = g
 			sorted = append(sorted, g)
 		}
@@ -220,6 +223,13 @@ func groupFailures(s *ledger.State) []*failureGroup {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Rows[0].First, b.Rows[0].First))
 	})
 	return sorted
+}
+
+// groupID returns the name of a group: short, and the same as long as there is
+// one.
+func groupID(class message.Class, pattern string) string {
+	sum := sha256.Sum256([]byte(string(class) + "\n" + pattern))
+	return hex.EncodeToString(sum[:3])
 }
 
 // addLogs reads the logs of the groups' first tasks, which the state does not
@@ -251,7 +261,7 @@ func addLogs(ctx context.Context, run *queue.Run, groups []*failureGroup) error 
 
 func (g *failureGroup) print(w io.Writer) {
 	fmt.Fprintf(w, "%5d  %s: %s\n", g.Count, g.Class, g.Message)
-	fmt.Fprintf(w, "       tasks %s\n", shortRanges(g.Rows))
+	fmt.Fprintf(w, "       group %s, tasks %s\n", g.ID, shortRanges(g.Rows))
 	fmt.Fprintf(w, "       first: task %s\n", g.First)
 	if g.Last.Task != g.First.Task {
 		fmt.Fprintf(w, "       last:  task %s\n", g.Last)

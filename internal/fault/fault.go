@@ -51,6 +51,8 @@ const (
 	MergerBeforeRename    = "merger.before-rename"
 	MergerRenamed         = "merger.renamed"
 	MergerSealed          = "merger.sealed"
+
+	OperatorReopened = "operator.reopened" // copies not appended yet
 )
 
 // Points lists all points.
@@ -60,4 +62,5 @@ var Points = []string{
 	WorkerDirSynced, WorkerAnnounced, WorkerAcked,
 	MergerPartialCreated, MergerRowsCreated, MergerShardFound, MergerShardCopied, MergerPartialSynced, MergerRowsWritten,
 	MergerRejected, MergerMissingAsked, MergerComplete, MergerManifestWritten, MergerVerified, MergerBeforeRename, MergerRenamed, MergerSealed,
+	OperatorReopened,
 }

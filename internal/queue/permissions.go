@@ -24,8 +24,10 @@ var reading = []string{
 	"$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.DELETE.*.*",
 }
 
-// writing is what only the role does. Each kind of event has one role that may
-// publish it: the ledger knows no other authority.
+// writing is what the role does beyond that. Each kind of event has one role
+// that may publish it, for the ledger knows no other authority; but a replay
+// asks for what is missing as the merger does, and appends copies as the
+// producer does.
 var writing = map[Role][]string{
 	Producer: {
 		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.STREAM.DELETE.*",
@@ -35,7 +37,7 @@ var writing = map[Role][]string{
 	Merger: {
 		"windrow.*.event.rejected", "windrow.*.event.missing", "windrow.*.event.sealed", "windrow.*.beat.merger",
 	},
-	Operator: {"windrow.*.event.reopened"},
+	Operator: {"windrow.*.event.reopened", "windrow.*.event.missing", "windrow.*.task"},
 }
 
 // Permissions returns the subjects that a role may publish and subscribe to,

@@ -1,0 +1,154 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"windrow/internal/fault"
+)
+
+// mend removes what makes the tasks of newTrouble fail.
+func (c *campaign) mend(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(c.path("mended"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mendedSHA256 returns what the dataset of newTrouble is if nothing fails.
+func mendedSHA256(t *testing.T) string {
+	t.Helper()
+	c := newTrouble(t, "{allow: 8}")
+	c.mend(t)
+	c.run(t, 0, "run", "spec.yaml", "--workers", "1")
+	return c.sha256(t)
+}
+
+// groupOf returns the id of the group of failures of a class.
+func (c *campaign) groupOf(t *testing.T, class string) string {
+	t.Helper()
+	stdout, _ := c.run(t, 0, "failed", "--json")
+	var report struct {
+		Groups []struct {
+			ID, Class, Repeat string
+			Count             int
+			Log               []string
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range report.Groups {
+		if g.Class == class {
+			return g.ID
+		}
+	}
+	t.Fatalf("no group of class %s: %s", class, stdout)
+	return ""
+}
+
+// TestReplayByEachSelector replays a sealed run piece by piece, and ends in the
+// dataset of a run in which nothing failed.
+func TestReplayByEachSelector(t *testing.T) {
+	t.Parallel()
+	want := mendedSHA256(t)
+	c := newTrouble(t, "{allow: 8}")
+	c.run(t, 3, "run", "spec.yaml", "--workers", "3")
+	group := c.groupOf(t, "error")
+	c.mend(t)
+	for _, step := range []struct {
+		selectors []string
+		rows      string
+		exit      int
+	}{
+		{[]string{"--class", "crash"}, "2 tasks to compute again: 4, 14\n", 3},
+		{[]string{"--group", group}, "2 tasks to compute again: 2, 12\n", 3},
+		{[]string{"--key", "seed=7,farm_id=1"}, "1 task to compute again: 16\n", 3},
+		{[]string{"--task", "6", "--task", "8"}, "2 tasks to compute again: 6, 8\n", 3},
+		{[]string{"--failed"}, "1 task to compute again: 18\n", 0},
+	} {
+		stdout, _ := c.run(t, 0, append([]string{"replay", "--dry-run"}, step.selectors...)...)
+		if !strings.HasSuffix(stdout, step.rows) {
+			t.Errorf("replay --dry-run %v:\n%s", step.selectors, stdout)
+		}
+		c.run(t, 2, append([]string{"replay"}, step.selectors...)...) // it is sealed
+		c.run(t, 0, append([]string{"replay", "--reopen"}, step.selectors...)...)
+		c.run(t, step.exit, "run", "spec.yaml", "--workers", "2")
+	}
+	if got := c.sha256(t); got != want {
+		t.Errorf("sha256 %s, without failures %s", got, want)
+	}
+}
+
+// TestReplayDuringRun replays while the merger is about to seal without the
+// failed rows: it must notice, and seal with them.
+func TestReplayDuringRun(t *testing.T) {
+	t.Parallel()
+	want := mendedSHA256(t)
+	c := newTrouble(t, "{allow: 8}")
+	hold, held, release := c.hold(t, "seal")
+	p := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerComplete + "=hold@" + hold}, "run", "spec.yaml", "--workers", "2")
+	held()
+	_, stderr := c.run(t, 4, "replay", "--task", "2", "--wait") // it fails again
+	if !strings.Contains(stderr, "1 of 1 task failed again") {
+		t.Errorf("replay --wait: %s", stderr)
+	}
+	c.mend(t)
+	stdout, _ := c.run(t, 0, "replay", "--failed", "--wait")
+	if !strings.Contains(stdout, "8 tasks recorded") {
+		t.Errorf("replay --wait: %s", stdout)
+	}
+	release()
+	if code := p.wait(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if got := c.sha256(t); got != want {
+		t.Errorf("sha256 %s, without failures %s", got, want)
+	}
+}
+
+// TestReplayKilled kills a replay when the tasks are reopened and no copy is
+// appended. The next replay, or else the next run, appends them.
+func TestReplayKilled(t *testing.T) {
+	t.Parallel()
+	want := mendedSHA256(t)
+	for _, next := range []string{"replay", "run"} {
+		t.Run(next, func(t *testing.T) {
+			t.Parallel()
+			c := newTrouble(t, "{allow: 7}")
+			c.run(t, 4, "run", "spec.yaml", "--workers", "2")
+			c.mend(t)
+			p := c.start(t, []string{"WINDROW_FAULT=" + fault.OperatorReopened + "=kill"}, "replay", "--failed")
+			if code := p.wait(); code != -1 {
+				t.Fatalf("replay was not killed: exit code %d", code)
+			}
+			if next == "replay" {
+				stdout, _ := c.run(t, 0, "replay", "--failed")
+				if !strings.Contains(stdout, "8 tasks appended") {
+					t.Errorf("replay after a killed one: %s", stdout)
+				}
+				stdout, _ = c.run(t, 0, "replay", "--failed")
+				if strings.Contains(stdout, "appended") {
+					t.Errorf("copies are appended twice: %s", stdout)
+				}
+			}
+			c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+			if got := c.sha256(t); got != want {
+				t.Errorf("sha256 %s, without failures %s", got, want)
+			}
+		})
+	}
+}
+
+// TestReplayWaitsForNobody says so when there is no worker to wait for.
+func TestReplayWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	c := newTrouble(t, "{allow: 7}")
+	c.run(t, 4, "run", "spec.yaml", "--workers", "2")
+	_, stderr := c.run(t, 6, "replay", "--failed", "--wait")
+	if !strings.Contains(stderr, "no worker") || !strings.Contains(stderr, "next: windrow run") {
+		t.Errorf("replay --wait: %s", stderr)
+	}
+}
