@@ -3,59 +3,64 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
-	"slices"
+	"io"
+	"net/http"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-
-	"windrow/internal/queue"
 )
 
 func newHealth(a *app) *cobra.Command {
-	var url string
-	c := &cobra.Command{
-		Use:   "health [ROLE]",
-		Short: "Tell whether the broker answers a role, with the credentials of the environment",
-		Long: `Tell whether the broker answers a role (producer, worker, merger or operator,
-the default), with the credentials of the environment. Exit code 6 if it does
-not. It is the health check of a container, whose role waits for the broker as
-long as it takes.`,
-		Example: `  windrow health worker --nats nats://127.0.0.1:4222`,
-		Args:    between(0, 1),
+	return &cobra.Command{
+		Use:   "health [ADDR]",
+		Short: "Ask a role on this machine whether it can work",
+		Long: `Ask a role on this machine whether it can work: that it lives, and is connected
+to its NATS server. The role must have been started with --metrics ADDR; without
+ADDR the question goes to ` + monitorAddress + `. It is the health check of the
+container image, which needs no shell for it.
+
+Exit codes: 0 it can work, 6 it cannot, or nobody answers.`,
+		Example: `  windrow worker --nats nats://127.0.0.1:4222 --metrics :9464
+  windrow health
+  windrow health 127.0.0.1:9465`,
+		Args: between(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			role := string(queue.Operator)
-			if len(args) > 0 {
-				role = args[0]
+			address := firstOf(args)
+			if address == "" {
+				address = monitorAddress
 			}
-			return a.health(c.Context(), url, role)
+			return a.health(c.Context(), address)
 		},
 	}
-	addURL(c, &url)
-	return c
 }
 
-func (a *app) health(ctx context.Context, url, role string) error {
-	options := queue.OptionsFromEnv(os.Getenv)
-	if url != "" {
-		options.URL = url
-	}
-	if options.URL == "" {
-		return noURL("health")
-	}
-	if !slices.Contains(queue.Roles, queue.Role(role)) {
-		return &exitError{exitUsage, fmt.Errorf("role %q: expected one of %v", role, queue.Roles), "windrow health --help"}
-	}
-	options.Name = "windrow " + role // a role hears answers only under its own name
-	conn, err := queue.Connect(ctx, options, newLog(a.stderr, slog.LevelError))
+const (
+	healthLimit = 3 * time.Second
+	healthBytes = 1 << 10 // of an answer that are shown
+)
+
+func (a *app) health(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	next := "windrow worker --metrics " + address
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", http.NoBody)
 	if err != nil {
-		return err
+		return &exitError{exitUsage, fmt.Errorf("ask %s: not an address: %w", address, err), "windrow health " + monitorAddress}
 	}
-	defer conn.Close()
-	runs, err := conn.Runs(ctx)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return &exitError{exitBroker, fmt.Errorf("ask for health: %w", err), next}
 	}
-	fmt.Fprintf(a.stdout, "%s answers: %s\n", queue.PublicURL(options.URL), plural(len(runs), "run"))
+	defer func() { _ = response.Body.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(response.Body, healthBytes))
+	if err != nil {
+		return &exitError{exitBroker, fmt.Errorf("ask for health: %w", err), next}
+	}
+	said := strings.TrimSpace(string(text))
+	if response.StatusCode != http.StatusOK {
+		return &exitError{exitBroker, fmt.Errorf("%s is not ready: %s", address, said), ""}
+	}
+	fmt.Fprintln(a.stdout, said)
 	return nil
 }

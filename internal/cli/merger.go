@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -51,6 +54,10 @@ func (a *app) merger(o mergerOptions) error {
 	var sealed *message.Sealed
 	err := a.serveRuns(a.stops.gentle, roleMerger, o.roleFlags, func(ctx context.Context, m *member) (err error) {
 		sealed, err = o.merge(ctx, m, a.stdout)
+		if errors.Is(err, merger.ErrTooManyFailures) && o.run == "" && !o.exitWhenSealed {
+			m.log.WarnContext(ctx, "no dataset", "reason", err)
+			return nil // the next run may do better, and so may this one after a replay
+		}
 		return err
 	})
 	if err == nil && o.exitWhenSealed && sealed != nil && sealed.Failed > 0 {
@@ -110,6 +117,8 @@ func lockOutput(ctx context.Context, output string) (*flock.Flock, error) {
 	defer stop()
 	held, err := lock.TryLockContext(waiting, 50*time.Millisecond)
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, notWritable(filepath.Dir(output), err)
 	case held:
 		return lock, nil
 	case ctx.Err() != nil:
@@ -118,6 +127,22 @@ func lockOutput(ctx context.Context, output string) (*flock.Flock, error) {
 		return nil, &exitError{exitBroker, fmt.Errorf("another merger has the lock on %s.lock", output), "windrow status"}
 	}
 	return nil, fmt.Errorf("lock %s.lock: %w", output, err)
+}
+
+// notWritable says who could write to a folder that this process cannot.
+func notWritable(dir string, err error) error {
+	info, statErr := os.Stat(dir)
+	if statErr != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return err
+	}
+	return &exitError{
+		exitBroker, fmt.Errorf("folder %s is not writable for user %d: it belongs to user %d: %w", dir, os.Getuid(), owner.Uid, err),
+		fmt.Sprintf("in a container, a line WINDROW_UID=%d in the file .env; else sudo chown %d %s", owner.Uid, os.Getuid(), dir),
+	}
 }
 
 // path returns where the dataset goes, which waits for the run's settings if

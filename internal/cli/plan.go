@@ -55,6 +55,20 @@ func loadPlan(path string) (*producer.Plan, error) {
 	if err := s.CheckOutput(); err != nil {
 		return nil, specError(path, err)
 	}
+	return planOf(path, s)
+}
+
+// loadPlanElsewhere returns the plan of a spec whose dataset somebody else
+// writes, perhaps on another machine: this one need not have room for it.
+func loadPlanElsewhere(path string) (*producer.Plan, error) {
+	s, err := spec.Load(path)
+	if err != nil {
+		return nil, specError(path, err)
+	}
+	return planOf(path, s)
+}
+
+func planOf(path string, s *spec.Spec) (*producer.Plan, error) {
 	plan, err := producer.NewPlan(s)
 	if err != nil {
 		return nil, specError(path, err)

@@ -20,6 +20,7 @@ type producerOptions struct {
 	replicas       int
 	exitWhenSealed bool
 	restart        bool
+	metrics        string
 }
 
 func newProducer(a *app) *cobra.Command {
@@ -39,21 +40,29 @@ time, and start it again: it goes on where the stream ends.`,
 	c.Flags().IntVar(&o.replicas, "replicas", 1, "copies of the streams, in a cluster of NATS servers")
 	c.Flags().BoolVar(&o.exitWhenSealed, "exit-when-sealed", false, "end when the run is sealed")
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew")
+	addMonitor(c, &o.metrics)
 	return c
 }
 
 func (a *app) producer(o producerOptions, path string) error {
-	plan, err := loadPlan(path)
+	plan, err := loadPlanElsewhere(path)
 	if err != nil {
 		return err
 	}
 	log := newLog(a.stderr, slog.LevelInfo).With("role", roleProducer, "run", plan.ID())
 	ctx := a.stops.gentle
+	monitor := newMonitor()
+	stopMonitor, err := monitor.serve(ctx, o.metrics, log)
+	if err != nil {
+		return err
+	}
+	defer stopMonitor()
 	conn, err := a.connectRole(ctx, o.url, roleProducer, log)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	monitor.connected(conn)
 	var run *queue.Run
 	err = patiently(ctx, log, func() (err error) {
 		run, err = o.open(ctx, conn, plan, path)

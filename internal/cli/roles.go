@@ -32,6 +32,7 @@ type roleFlags struct {
 	run            string
 	shards         string
 	exitWhenSealed bool
+	metrics        string
 }
 
 func (f *roleFlags) add(c *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *roleFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.run, "run", "", "run to work for (default: any that is not sealed, one after the other)")
 	c.Flags().StringVar(&f.shards, "shards", filepath.Join(stateDir, "shards"), "folder that all workers and the merger share; each run has a folder in it")
 	c.Flags().BoolVar(&f.exitWhenSealed, "exit-when-sealed", false, "end when the run is sealed; name it with --run, or a role that starts after the seal waits for another run")
+	addMonitor(c, &f.metrics)
 }
 
 func addURL(c *cobra.Command, url *string) {
@@ -81,11 +83,18 @@ type member struct {
 // the other.
 func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func(context.Context, *member) error) error {
 	log := newLog(a.stderr, slog.LevelInfo).With("role", role)
+	monitor := newMonitor()
+	stopMonitor, err := monitor.serve(ctx, f.metrics, log)
+	if err != nil {
+		return err
+	}
+	defer stopMonitor()
 	conn, err := a.connectRole(ctx, f.url, role, log)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	monitor.connected(conn)
 	for {
 		run, err := awaitRun(ctx, conn, f.run, log)
 		if err != nil {

@@ -75,6 +75,9 @@ type Conn struct {
 // Close ends the connection. It may be called more than once.
 func (c *Conn) Close() { c.nc.Close() }
 
+// Connected tells whether the broker is there at the moment.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
 // Flush waits until the broker has read everything that was sent.
 func (c *Conn) Flush(ctx context.Context) error {
 	return c.ask(ctx, "flush", nil, c.nc.FlushWithContext)
