@@ -24,7 +24,7 @@ func TestHealthOfRoleWithoutBroker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{stdout: io.Discard, stderr: io.Discard}
+	a := &app{stdout: io.Discard, stderr: &console{out: io.Discard}}
 	code, text := explain(a.health(t.Context(), address), false)
 	if code != exitBroker || !strings.Contains(text, "not connected to the NATS server") {
 		t.Errorf("health of a role without a broker: %d %q", code, text)
