@@ -8,11 +8,13 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// loadCompose reads a compose file as docker compose does, which checks it
+const composeFile, clusterFile = "../docker-compose.yml", "../docker-compose.cluster.yml"
+
+// loadCompose reads compose files as docker compose does, which checks them
 // against the schema of the compose specification.
-func loadCompose(t *testing.T, env ...string) *types.Project {
+func loadCompose(t *testing.T, files, env []string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"../docker-compose.yml"},
+	options, err := cli.NewProjectOptions(files,
 		cli.WithName("windrow"), cli.WithEnv(env), cli.WithProfiles([]string{"tools"}))
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +30,7 @@ func loadCompose(t *testing.T, env ...string) *types.Project {
 // its projects and workers fit on one host.
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
-	project := loadCompose(t)
+	project := loadCompose(t, []string{composeFile}, nil)
 	want := []string{"cli", "folders", "merger", "nats", "producer", "worker"}
 	if names := project.ServiceNames(); !slices.Equal(names, want) {
 		t.Errorf("services %q, want %q", names, want)
@@ -50,7 +52,8 @@ func TestComposeFile(t *testing.T) {
 // What .env.example lists is what the compose file reads.
 func TestComposeSettings(t *testing.T) {
 	t.Parallel()
-	project := loadCompose(t, "WORKERS=7", "WINDROW_UID=501", "WINDROW_GID=20", "SPEC=my/own.yaml", "WINDROW_IMAGE=mine")
+	project := loadCompose(t, []string{composeFile},
+		[]string{"WORKERS=7", "WINDROW_UID=501", "WINDROW_GID=20", "SPEC=my/own.yaml", "WINDROW_IMAGE=mine"})
 	worker := project.Services["worker"]
 	if n := worker.GetScale(); n != 7 {
 		t.Errorf("%d workers, want 7", n)
@@ -62,5 +65,32 @@ func TestComposeSettings(t *testing.T) {
 		if command := project.Services[role].Command; !slices.Contains(command, "my/own.yaml") {
 			t.Errorf("%s runs %q", role, command)
 		}
+	}
+}
+
+// In the cluster, every role knows all three servers, each of which has a store
+// of its own.
+func TestComposeCluster(t *testing.T) {
+	t.Parallel()
+	project := loadCompose(t, []string{composeFile, clusterFile}, nil)
+	stores := map[string]bool{}
+	for _, name := range []string{"nats", "nats-2", "nats-3"} {
+		for _, v := range project.Services[name].Volumes {
+			if v.Target == "/data" {
+				stores[v.Source] = true
+			}
+		}
+	}
+	if len(stores) != 3 {
+		t.Errorf("stores %v, want three", stores)
+	}
+	const servers = "nats://nats:4222,nats://nats-2:4222,nats://nats-3:4222"
+	for _, role := range []string{"producer", "worker", "merger", "cli"} {
+		if url := project.Services[role].Environment["NATS_URL"]; url == nil || *url != servers {
+			t.Errorf("%s has another NATS_URL", role)
+		}
+	}
+	if command := project.Services["producer"].Command; !slices.Contains(command, "--replicas") {
+		t.Errorf("the producer makes no copies: %q", command)
 	}
 }

@@ -19,6 +19,7 @@ fi
 export COMPOSE_PROJECT_NAME=windrow-test-$$ WINDROW_IMAGE=windrow-test-$$
 export COMPOSE_PROGRESS=quiet SPEC=campaign/spec.yaml WORKERS=2
 windrow=$PWD/bin/windrow work=$(mktemp -d) current=setup
+cluster=docker-compose.yml:docker-compose.cluster.yml
 log=$work/log
 
 clean() {
@@ -28,7 +29,7 @@ clean() {
     say "compose tests: $current FAILED; the last lines of its log:"
     tail -n 60 "$log" >&2
   fi
-  compose --profile tools down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || true
+  COMPOSE_FILE=$cluster compose --profile tools down --volumes --timeout 5 >/dev/null 2>&1 || true
   docker image rm --force "$WINDROW_IMAGE" >/dev/null 2>&1 || true
   rm -rf "$work"
   exit "$status"
@@ -60,7 +61,7 @@ begin() {
   current=$1
   say "compose tests: $current"
   : >"$log"
-  quietly compose --profile tools down --volumes --timeout 20
+  COMPOSE_FILE=$cluster quietly compose --profile tools down --volumes --timeout 20
   rm -f "$work"/repo/out/*
 }
 
@@ -126,6 +127,20 @@ test_worker_killed() { killed worker; }
 test_merger_killed() { killed merger; }
 test_producer_killed() { killed producer; }
 test_broker_killed() { killed nats; }
+
+# Three servers, of which the one that leads is killed in mid-run; the run ends without it.
+test_leader_killed() {
+  local COMPOSE_FILE=$cluster leader
+  export COMPOSE_FILE
+  quietly compose up --detach
+  await_rows
+  leader=$(compose exec -T nats wget -q -O - 'http://127.0.0.1:8222/jsz?streams=true' </dev/null |
+    grep -o '"leader": *"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
+  [[ $leader == nats* ]] || fail "no leader: $leader"
+  quietly compose kill --signal SIGKILL "$leader"
+  expect 0 compose wait producer
+  check
+}
 
 # A command that fails one task while a file is there.
 test_replay() {
@@ -208,7 +223,7 @@ calm=$(calm_of spec)
 say "compose tests: building the image"
 (cd "$work/repo" && quietly timeout 1200 docker compose build)
 tests=("$@")
-((${#tests[@]})) || tests=(up five_workers scaling_in_mid_run worker_killed merger_killed producer_killed broker_killed replay foreign_out)
+((${#tests[@]})) || tests=(up five_workers scaling_in_mid_run worker_killed merger_killed producer_killed broker_killed leader_killed replay foreign_out)
 for name in "${tests[@]}"; do
   begin "$name"
   "test_$name"
