@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"windrow/internal/ledger"
+	"windrow/internal/message"
+	"windrow/internal/queue"
+)
+
+type explainOptions struct {
+	connectFlags
+	task int64
+	key  string
+}
+
+func newExplain(a *app) *cobra.Command {
+	o := explainOptions{}
+	c := &cobra.Command{
+		Use:   "explain [RUN] --task N",
+		Short: "Tell what became of one task, from the ledger",
+		Long: `Tell what became of one task: whether it waits, is in the hands of a worker, is
+recorded, failed or is missing, and every event of the ledger that names it,
+with its time by the broker's clock.`,
+		Example: `  windrow explain --task 17
+  windrow explain tenders-1a2b3c4d --key farm_id=3,farm_type=1,seed=7`,
+		Args: between(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if (o.key == "") == !c.Flags().Changed("task") {
+				return usageError(c, errors.New("say which task: --task N or --key NAME=VALUE"))
+			}
+			return a.explain(c.Context(), o, firstOf(args))
+		},
+	}
+	o.connectFlags.add(c)
+	c.Flags().Int64Var(&o.task, "task", 0, "the task with this index, counted from 0")
+	c.Flags().StringVar(&o.key, "key", "", "the task with this key, as in farm_id=3,farm_type=1,seed=7")
+	return c
+}
+
+func (a *app) explain(ctx context.Context, o explainOptions, id string) error {
+	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closing() }() // nothing was written
+	run, err := pickRun(ctx, conn, id)
+	if err != nil {
+		return err
+	}
+	s, err := fold(ctx, run)
+	if err != nil {
+		return err
+	}
+	if s.Planned() == nil {
+		return &exitError{exitUsage, fmt.Errorf("%s is not planned yet", run.ID()), "windrow run SPEC"}
+	}
+	index := o.task
+	if o.key != "" {
+		if index, err = indexOfKey(ctx, run, s, o.key); err != nil {
+			return err
+		}
+	}
+	if err := checkTask(index, s.Planned()); err != nil {
+		return err
+	}
+	condition, err := conditionOf(ctx, run, s, index)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%s: task %d of %s: %s\n", run.ID(), index, humanize.Comma(s.Tasks()), condition)
+	story := story{task: index, shards: map[uint64]string{}}
+	err = eachEvent(ctx, run, func(e ledger.Entry) {
+		for _, line := range story.tell(e) {
+			fmt.Fprintf(a.stdout, "  %s  %s\n", e.Time.Local().Format(time.DateTime), line) //nolint:gosmopolitan // people read their own clock
+		}
+	})
+	if err == nil && s.Status(index) == ledger.Failed {
+		fmt.Fprintf(a.stdout, "next: windrow simulate %s --task %d%s\n", run.ID(), index, o.again())
+	}
+	return err
+}
+
+// conditionOf says in words where the task is.
+func conditionOf(ctx context.Context, run *queue.Run, s *ledger.State, index int64) (string, error) {
+	switch s.Status(index) {
+	case ledger.Recorded:
+		return "recorded in shard " + s.Owner(index).Name, nil
+	case ledger.Failed:
+		return "failed: " + string(s.Failure(index).Class), nil
+	case ledger.Waiting:
+	}
+	latest := uint64(index) + 1                                     //nolint:gosec // an index is not negative
+	for seq, t := range run.StoredTasks(ctx, uint64(s.Tasks())+1) { //nolint:gosec // a count is not negative
+		if t.Index == index {
+			latest = seq
+		}
+	}
+	last, err := run.LastTask(ctx)
+	if err != nil {
+		return "", err
+	}
+	workers, err := run.Workers(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case last < latest:
+		return "not published yet", nil
+	case workers.Delivered < latest:
+		return fmt.Sprintf("waiting, %s before it", plural(int(latest-workers.Delivered-1), "task")), nil //nolint:gosec // a stream has fewer
+	case workers.AckPending > 0:
+		return "delivered to a worker, which has not answered yet; or its worker is gone, and it is delivered again after ack_wait", nil
+	}
+	return "missing: delivered, but neither recorded nor failed; the merger asks for it, or `windrow replay --missing`", nil
+}
+
+// story is what the ledger says about one task.
+type story struct {
+	task   int64
+	shards map[uint64]string // that name it, by their events
+}
+
+// tell returns what an event says about the task.
+func (st *story) tell(e ledger.Entry) []string {
+	index := st.task
+	switch event := e.Event.(type) {
+	case *message.Planned:
+		return []string{"planned"}
+	case *message.Shard:
+		if event.Rows.Contains(index) {
+			st.shards[e.Seq] = event.Name
+			return []string{fmt.Sprintf("recorded by %s in %s, with %s", event.Worker, event.Name, plural(int(event.Rows.Len()), "row"))}
+		}
+	case *message.Failed:
+		for _, f := range event.Failures {
+			if f.Index != index {
+				continue
+			}
+			lines := []string{fmt.Sprintf("failed at %s after %s, %.3g s: %s: %s", event.Worker, plural(f.Attempts, "attempt"), f.Seconds, f.Class, f.Message)}
+			for _, line := range f.Log {
+				lines = append(lines, "| "+message.FirstLine(line, 200))
+			}
+			return lines
+		}
+	case *message.Rejected:
+		if name, ok := st.shards[event.Event]; ok {
+			return []string{fmt.Sprintf("%s is rejected: %s", name, event.Reason)}
+		}
+	case *message.Missing:
+		if event.Rows.Contains(index) {
+			return []string{"missing: a copy is asked for"}
+		}
+	case *message.Reopened:
+		if event.Rows.Contains(index) {
+			return []string{"reopened: a copy is asked for"}
+		}
+	case *message.Sealed:
+		return []string{"the run is sealed"}
+	}
+	return nil
+}
