@@ -42,11 +42,12 @@ func TestFailingTasks(t *testing.T) {
 	for _, rows := range []string{"drop", "keep"} {
 		t.Run(rows, func(t *testing.T) {
 			t.Parallel()
-			sums := map[string]bool{}
+			sums, groups := map[string]bool{}, map[string]bool{}
 			for _, workers := range []string{"1", "5"} {
 				c := newTrouble(t, "{allow: 8, rows: "+rows+"}")
 				c.run(t, 3, "run", "spec.yaml", "--workers", workers)
 				sums[c.sha256(t)] = true
+				groups[c.failedGroups(t)] = true
 				stdout, _ := c.run(t, 0, "failed")
 				for _, want := range []string{
 					"8 tasks of 20 failed", "error: ValueError: no layout after 3 attempts", "crash: ", "SIGSEGV",
@@ -56,6 +57,9 @@ func TestFailingTasks(t *testing.T) {
 						t.Errorf("`windrow failed` does not say %q:\n%s", want, stdout)
 					}
 				}
+			}
+			if len(groups) != 1 {
+				t.Errorf("the failures of 1 and 5 workers differ: %v", groups)
 			}
 			if len(sums) != 1 {
 				t.Errorf("the datasets of 1 and 5 workers differ: %v", sums)
