@@ -74,9 +74,9 @@ Exit codes:
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
-		newSimulate(a), newExplain(a), newVerify(a), newCheck(a), newSimulator(a),
-		newEstimate(a), newAEP(a), newProducer(a), newWorker(a), newMerger(a),
-		newAuth(a), newHealth(a), newVersion(a),
+		newSimulate(a), newExplain(a), newRuns(a), newVerify(a), newCheck(a),
+		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
+		newMerger(a), newAuth(a), newHealth(a), newVersion(a),
 	)
 	return root
 }
