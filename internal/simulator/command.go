@@ -33,6 +33,7 @@ type command struct {
 
 	columns table.Columns
 	options Options
+	files   fileCheck
 
 	scratch string // where the program leaves arrays; made with the first child
 	child   *child // nil: none is running
@@ -142,7 +143,7 @@ func (c *command) ensureChild() error {
 	if c.child != nil {
 		return nil
 	}
-	if err := checkFiles(c.options.Dir, c.options.Files); err != nil {
+	if err := c.files.check(c.options.Dir, c.options.Files); err != nil {
 		return err
 	}
 	if err := c.makeScratch(); err != nil {

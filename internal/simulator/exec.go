@@ -29,6 +29,7 @@ type execution struct {
 
 	columns table.Columns
 	options Options
+	files   fileCheck
 }
 
 const (
@@ -45,7 +46,7 @@ func (e *execution) Simulate(ctx context.Context, job Job, row table.Row) error 
 	if err != nil {
 		return err
 	}
-	if err := checkFiles(e.options.Dir, e.options.Files); err != nil {
+	if err := e.files.check(e.options.Dir, e.options.Files); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(e.options.KeepFailed, fmt.Sprintf("windrow-task%d-attempt%d-", job.Task.Index, job.Attempt))

@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,4 +137,21 @@ func TestLongLivedProgramLeavesArraysInItsScratchDirectory(t *testing.T) {
 	}
 	failure := b.run(t, `{"mode": "answer", "result": {"value": {"$npy": "v.npy"}}}`) // of the task before
 	wantFailure(t, failure, message.ClassInvalidOutput, "no such file")
+}
+
+func TestChangedProgramStopsTheNextTask(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := filepath.Join(dir, "sim.sh")
+	write(t, script, "echo '{\"value\": 1}' > result.json\n", 0o600)
+	s := commandSpec(time.Minute, nil, "sh", "sim.sh")
+	s.Simulator.Command.Exec = true
+	b := newBench(t, s, simulator.Options{Dir: dir, Files: []message.File{{Path: "sim.sh", Digest: digest(t, script)}}})
+	for range 2 {
+		b.mustRun(t, "")
+	}
+	write(t, script, "echo '{\"value\": 2}' > result.json\n", 0o600) // as long as before
+	if err := b.run(t, ""); !errors.Is(err, simulator.ErrFilesChanged) {
+		t.Errorf("got %v", err)
+	}
 }
