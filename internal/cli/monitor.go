@@ -10,8 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
+	"windrow/internal/ledger"
 	"windrow/internal/queue"
 )
 
@@ -20,18 +24,24 @@ import (
 const monitorAddress = "127.0.0.1:9464"
 
 func addMonitor(c *cobra.Command, address *string) {
-	c.Flags().StringVar(address, "metrics", "", "serve /healthz and /readyz on this address, as in :9464; without a host, on the loopback interface (default: nowhere)")
+	c.Flags().StringVar(address, "metrics", "", "serve /metrics, /healthz and /readyz on this address, as in :9464; without a host, on the loopback interface (default: nowhere)")
 }
 
 // monitor answers who asks how a role is.
 type monitor struct {
-	conn atomic.Pointer[queue.Conn] // nil until there is one
+	conn    atomic.Pointer[queue.Conn] // nil until there is one
+	metrics atomic.Pointer[metrics]    // of the present or last run, nil until there is one
 }
 
 func newMonitor() *monitor { return &monitor{} }
 
 // connected tells the monitor which connection the role works with.
 func (m *monitor) connected(c *queue.Conn) { m.conn.Store(c) }
+
+// watch tells the monitor which run the role works for.
+func (m *monitor) watch(run *queue.Run, f *ledger.Follower) {
+	m.metrics.Store(&metrics{run: run, ledger: f})
+}
 
 // ready says why the role cannot work now.
 func (m *monitor) ready() error {
@@ -91,6 +101,14 @@ func (m *monitor) handler() http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ready")
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		if present := m.metrics.Load(); present != nil {
+			registry.MustRegister(present)
+		}
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	})
 	return mux
 }

@@ -72,6 +72,7 @@ func (a *app) producer(o producerOptions, path string) error {
 		return err
 	}
 	f := ledger.NewFollower(plan.Digest, run, log)
+	monitor.watch(run, f)
 	crew := newCrew()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -100,7 +100,7 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 		if err != nil {
 			return err
 		}
-		err = a.serveRun(ctx, role, run, f.shards, log, work)
+		err = a.serveRun(ctx, role, run, f.shards, monitor, log, work)
 		switch {
 		case isGone(err): // perhaps to begin anew: see producer --restart
 			log.WarnContext(ctx, "the run is gone", "run", run.ID(), "reason", err)
@@ -149,12 +149,13 @@ func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error 
 // serveRun works for one run.
 //
 //nolint:contextcheck // it follows the ledger for longer than ctx, the gentle stop, says
-func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards string, log *slog.Logger, work func(context.Context, *member) error) error {
+func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards string, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
 	m := &member{
 		run: run, crew: newCrew(), shards: filepath.Join(shards, string(run.ID())),
 		id: processID(), log: log.With("run", run.ID()),
 	}
 	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
+	monitor.watch(run, m.ledger)
 	var err error
 	if m.folder, err = shard.OpenFolder(m.shards); err != nil {
 		return err

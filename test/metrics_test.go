@@ -1,0 +1,66 @@
+package test
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A role's metrics say what the ledger and the broker say.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{noop: {}}"}))
+	b := c.newBroker(t)
+	producer := b.role(t, "producer", "spec.yaml", "--metrics", "127.0.0.1:0")
+	address := ""
+	eventually(t, "the producer to serve metrics", func() bool {
+		if m := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(producer.stderr.String()); m != nil {
+			address = m[1]
+		}
+		return address != ""
+	})
+	eventually(t, "all tasks to wait", func() bool {
+		return containsMetric(t, address, `windrow_tasks{run="[^"]+",state="waiting"} 600`) &&
+			containsMetric(t, address, `windrow_queue_depth{run="[^"]+"} 600`)
+	})
+	c.run(t, 0, "health", address)
+
+	worker := b.role(t, "worker", "--shards", "shards", "--exit-when-sealed")
+	merger := b.role(t, "merger", "--shards", "shards", "--exit-when-sealed")
+	if code := merger.wait(); code != 0 {
+		t.Fatalf("the merger ends with %d", code)
+	}
+	worker.wait()
+	for _, want := range []string{
+		`windrow_tasks{run="[^"]+",state="recorded"} 600`,
+		`windrow_tasks{run="[^"]+",state="waiting"} 0`,
+		`windrow_tasks{run="[^"]+",state="failed"} 0`,
+		`windrow_shards_rejected_total{run="[^"]+"} 0`,
+		`windrow_shard_bytes_total{run="[^"]+"} [1-9]`,
+		`windrow_ledger_lag_events{run="[^"]+"} 0`,
+		`windrow_deliveries_total{run="[^"]+"} [1-9]`,
+	} {
+		eventually(t, want, func() bool { return containsMetric(t, address, want) })
+	}
+	producer.signal(syscall.SIGINT)
+	producer.wait()
+	b.p.kill()
+}
+
+// containsMetric tells whether a line of /metrics matches.
+func containsMetric(t *testing.T, address, pattern string) bool {
+	t.Helper()
+	response, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("metrics: %s, %v\n%s", response.Status, err, text)
+	}
+	return regexp.MustCompile("(?m)^" + strings.ReplaceAll(strings.ReplaceAll(pattern, "{", `\{`), "}", `\}`)).Match(text)
+}
