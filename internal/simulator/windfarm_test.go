@@ -2,16 +2,20 @@ package simulator_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"windrow/internal/message"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
+	"windrow/internal/wind"
 )
 
 const windfarmSpec = `version: 1
@@ -180,4 +184,45 @@ func BenchmarkWindfarm(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestWindfarmRowsAreThoseOfEarlierBuilds holds every amd64 machine to the same
+// bytes of whole rows, as they go into a dataset: layout, energies and padding.
+// A change here changes datasets: raise wind.Version, or the model's, with it.
+func TestWindfarmRowsAreThoseOfEarlierBuilds(t *testing.T) {
+	t.Parallel()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("compilers for other architectures fuse multiplications with additions")
+	}
+	for _, wake := range wind.ModelNames() {
+		s := loadWindfarm(t, t.TempDir(), campaign, "3D")
+		s.Simulator.Windfarm.Wake, s.Simulator.Windfarm.Directions = wake, 36
+		b := newBench(t, s, simulator.Options{}, "farm_id", "farm_type", "seed")
+		rows := sha256.New()
+		for _, key := range [][]int64{{0, 0, 1}, {4, 5, 17}, {9, 2, 50}} {
+			if err := b.Simulate(t.Context(), b.task(key, ""), b.row); err != nil {
+				t.Fatal(err)
+			}
+			for c := range b.row.Columns() {
+				rows.Write(b.row.Bytes(c))
+			}
+		}
+		if got := hex.EncodeToString(rows.Sum(nil)); got != rowDigests[wake] {
+			t.Errorf("%q: %q,", wake, got)
+		}
+	}
+}
+
+// rowDigests are the sha256 of three rows of each wake model.
+var rowDigests = map[string]string{
+	"none":                  "5d47162d4cf24b93193d3bba4ce54274e8c638fb61ae6c5ccf606b9b2bdaaa7b",
+	"iea37":                 "c9d87dc09c297609dfbf063400a9ba0dda8b9373e89bd34469f147563c14bc84",
+	"iea37/pywake":          "87ea0bf1ade34c00e72313d2bea310c7ab7a5ea5c3bbec2157cf9aaef1139967",
+	"jensen/pywake":         "bf9baf3b1e1d2fc94143d67fe68650594541409022ee7df98b74052959c9587f",
+	"jensen/floris":         "0097df3c53797b8df6cb3604d3f2e9f003f5ae8c1e0c8e106a9be214808e57a9",
+	"jensen/foxes":          "c5d25d4d4dc4ea8940622cff7be26a9d6cc39f221be57b10b702c9da9c48db35",
+	"bastankhah2014/pywake": "e4a0dddd0e8aa03da2188c6f134c4bc70a82d1468274b80dcf97245e8bbf555c",
+	"gauss/floris":          "3b10d141b0806388d445f756ce0fef8324ab6242a69c5194076f04114429c874",
+	"niayifar/pywake":       "abbd91625aa46d0823e177fbc2e951e38ebed39ee6d80ad2d515d10042d117b3",
+	"turbopark/pywake":      "81074a9091ce0414c3b5ae94ebd43e6ba82d6d0dce0673c79e30b52b67571cdc",
 }
