@@ -24,6 +24,13 @@ func troubleSpec(failures string) string {
 func newTrouble(t *testing.T, failures string) *campaign {
 	t.Helper()
 	c := newCampaign(t, troubleSpec(failures))
+	c.addTrouble(t)
+	return c
+}
+
+// addTrouble adds the simulator that fails until the campaign is mended.
+func (c *campaign) addTrouble(t *testing.T) {
+	t.Helper()
 	script, err := os.ReadFile("testdata/python/trouble.py")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +38,6 @@ func newTrouble(t *testing.T, failures string) *campaign {
 	if err := os.WriteFile(c.path("trouble.py"), script, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return c
 }
 
 // TestFailingTasks runs tasks that always err, kill their simulator, hang, or
