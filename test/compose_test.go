@@ -31,7 +31,7 @@ func loadCompose(t *testing.T, files, env []string) *types.Project {
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
 	project := loadCompose(t, []string{composeFile}, nil)
-	want := []string{"cli", "folders", "merger", "nats", "producer", "worker"}
+	want := []string{"cli", "merger", "nats", "producer", "setup", "worker"}
 	if names := project.ServiceNames(); !slices.Equal(names, want) {
 		t.Errorf("services %q, want %q", names, want)
 	}
@@ -39,7 +39,7 @@ func TestComposeFile(t *testing.T) {
 		if s.ContainerName != "" || len(s.Ports) > 0 {
 			t.Errorf("%s has a fixed name %q or ports of the host %v", name, s.ContainerName, s.Ports)
 		}
-		if s.Build != nil && name != "folders" && s.User != "1000:1000" {
+		if s.Build != nil && name != "setup" && s.User != "1000:1000" {
 			t.Errorf("%s runs as %q", name, s.User)
 		}
 	}
