@@ -240,17 +240,23 @@ func (f *pointFlow) loseTurbulent(ct float64, pairs []pair, losses []float64) {
 			continue
 		}
 		middle := min(1, 2*f.model.Induction.of(blocked*inverse))
-		if f.model.Rotor == Centre {
-			losses[n] = middle * exp(-x)
-			continue
-		}
-		share := discMean(x, radius*inverse)
+		share := f.rotorShare(x, radius*inverse)
 		if below := x + 0.5*mirrored*inverse; f.model.Mirror && below <= f.reach {
-			reflected := discMean(below, radius*inverse)
+			reflected := f.rotorShare(below, radius*inverse)
 			share = math.Sqrt(share*share + reflected*reflected)
 		}
 		losses[n] = middle * share
 	}
+}
+
+// rotorShare returns what a rotor sees of a Gaussian that is 1 in the middle, at
+// r²/(2 sigma²) = x from there: the value at the hub, or the mean over the disc,
+// for which R²/(2 sigma²) = y.
+func (f *pointFlow) rotorShare(x, y float64) float64 {
+	if f.model.Rotor == Centre {
+		return exp(-x)
+	}
+	return discMean(x, y)
 }
 
 // turbulentGrowth is the width of TurbOPark's wake over that at the rotor, in

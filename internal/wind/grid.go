@@ -77,7 +77,7 @@ func (f *gridFlow) reaches(p *gridPair) bool {
 		if p.dx <= gaussBegins {
 			return false
 		}
-		if p.dx <= turbulenceReach*f.rotor && math.Abs(p.across) < turbulenceHalfWidth*f.rotor+f.step {
+		if f.model.Turbulence != NoAddedTurbulence && p.dx <= turbulenceReach*f.rotor && math.Abs(p.across) < turbulenceHalfWidth*f.rotor+f.step {
 			p.gain = 0.5 * f.powerOfTI * pow(p.dx/f.rotor, -0.32)
 		}
 		return true // nobody knows yet how turbulent, so how wide, it gets

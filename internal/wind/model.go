@@ -1,7 +1,6 @@
 package wind
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,6 +207,11 @@ func NewModel(name string) (Model, error) {
 // IEA37 returns the model of the IEA Wind Task 37 case studies.
 func IEA37() Model { return named[1] }
 
+// fixed returns what is left of a model without parameters.
+func (m Model) fixed() Model {
+	return Model{Name: m.Name, Deficit: m.Deficit, Renormalise: m.Renormalise}
+}
+
 // needsThrust tells whether the turbine must have a thrust curve.
 func (m Model) needsThrust() bool { return m.Deficit != NoWake && m.Deficit != CaseStudy }
 
@@ -218,20 +222,26 @@ func (m Model) Validate() error {
 	switch {
 	case m.Deficit < NoWake || m.Deficit > Turbulent:
 		return fmt.Errorf("wake model %q: unknown deficit %d", m.Name, m.Deficit)
-	case m.needsThrust() && !(m.Growth > 0):
-		return fmt.Errorf("wake model %q: growth must be positive", m.Name)
+	case m.Deficit == NoWake && m != m.fixed():
+		return fmt.Errorf("wake model %q: nothing but the renormalisation can be changed", m.Name)
+	case m.Deficit == CaseStudy && m != m.fixed():
+		return fmt.Errorf("wake model %q: nothing but the renormalisation can be changed; iea37/pywake is the same with parameters", m.Name)
+	case m.needsThrust() && !positive(m.Growth):
+		return fmt.Errorf("wake model %q: growth is %g: expected a positive number", m.Name, m.Growth)
 	case m.Rotor == Overlap && m.Deficit != TopHat:
-		return fmt.Errorf("wake model %q: only a top hat has an overlap", m.Name)
+		return fmt.Errorf("wake model %q: only the top hat of jensen has the overlap of its disc with the rotor's", m.Name)
 	case m.Rotor == Disc && m.Deficit != Turbulent, m.Mirror && m.Deficit != Turbulent:
-		return fmt.Errorf("wake model %q: only TurbOPark has the mean over the disc and the mirror", m.Name)
+		return fmt.Errorf("wake model %q: only turbopark has the mean over the disc and the mirror", m.Name)
 	case grid && !slices.Contains([]Deficit{TopHat, NearAndFar}, m.Deficit):
-		return fmt.Errorf("wake model %q: this deficit has no grid of points on the rotor", m.Name)
+		return fmt.Errorf("wake model %q: only jensen and gauss have the grid of points on the rotor", m.Name)
 	case grid && (m.Superposition != Squares || m.Reference != FreeSpeed || m.Induction != Momentum):
-		return fmt.Errorf("wake model %q: the grid goes with squares, the free speed and momentum theory", m.Name)
+		return fmt.Errorf("wake model %q: the grid of points on the rotor goes only with squares, the free speed and the induction of momentum theory", m.Name)
 	case m.Deficit == NearAndFar && !grid:
-		return fmt.Errorf("wake model %q: the near and far wake needs the grid of points on the rotor", m.Name)
-	case (m.Turbulence == AddedWithin15Rotors) != (m.Deficit == NearAndFar), m.Turbulence == AddedWithOverlap && m.Deficit != Gaussian:
-		return errors.New("wake model " + m.Name + ": this deficit does not go with this added turbulence")
+		return fmt.Errorf("wake model %q: gauss is computed only with the grid of points on the rotor", m.Name)
+	case m.Turbulence == AddedWithin15Rotors && m.Deficit != NearAndFar:
+		return fmt.Errorf("wake model %q: only gauss has the turbulence that is added by points", m.Name)
+	case m.Turbulence == AddedWithOverlap && (m.Deficit != Gaussian || m.TurbulentGrowth == 0):
+		return fmt.Errorf("wake model %q: only niayifar has the turbulence that is added by overlap", m.Name)
 	}
 	return nil
 }

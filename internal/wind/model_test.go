@@ -156,12 +156,110 @@ func TestModelRefusesWhatItIsNot(t *testing.T) {
 		"bastankhah2014": func(m *wind.Model) { m.Rotor = wind.Overlap },
 		"niayifar":       func(m *wind.Model) { m.Turbulence = wind.AddedWithin15Rotors },
 		"iea37/pywake":   func(m *wind.Model) { m.Mirror = true },
+		"iea37":          func(m *wind.Model) { m.Superposition = wind.Linear },
+		"none":           func(m *wind.Model) { m.Growth = 0.1 },
+		"jensen/foxes":   func(m *wind.Model) { m.Rotor = wind.Disc },
+		"turbopark":      func(m *wind.Model) { m.Turbulence = wind.AddedWithOverlap },
+		"gauss/floris":   func(m *wind.Model) { m.Turbulence = wind.AddedWithOverlap },
+		"jensen":         func(m *wind.Model) { m.Growth = math.Inf(1) },
+		// Its wakes do not grow with the turbulence, so more of it would do nothing.
+		"bastankhah2014/pywake": func(m *wind.Model) { m.Turbulence = wind.AddedWithOverlap },
 	} {
 		model := newModel(t, name)
 		change(&model)
 		if model.Validate() == nil {
 			t.Errorf("%s takes an option that it does not implement", name)
 		}
+	}
+}
+
+// TestEveryParameterMatters changes one parameter of a model at a time, which
+// must change the energy: none that is taken may do nothing.
+func TestEveryParameterMatters(t *testing.T) {
+	t.Parallel()
+	rose := evenRose()
+	for _, frequencies := range rose.Frequency {
+		for i := range frequencies {
+			frequencies[i] *= 0.9
+		}
+	}
+	turbine, layout := newTurbine(t, "iea_10mw"), scatter(40, 9000)
+	energy := func(model wind.Model) float64 {
+		return computeFarm(t, newFarm(t, turbine, rose, model, wind.StandardAir()), layout).AEP
+	}
+	changes := map[string]func(*wind.Model){
+		"growth":                  func(m *wind.Model) { m.Growth *= 1.5 },
+		"squares":                 func(m *wind.Model) { m.Superposition = wind.Squares },
+		"linear":                  func(m *wind.Model) { m.Superposition = wind.Linear },
+		"maximum":                 func(m *wind.Model) { m.Superposition = wind.Maximum },
+		"momentum":                func(m *wind.Model) { m.Induction = wind.Momentum },
+		"madsen":                  func(m *wind.Model) { m.Induction = wind.Madsen },
+		"free":                    func(m *wind.Model) { m.Reference = wind.FreeSpeed },
+		"source":                  func(m *wind.Model) { m.Reference = wind.SourceSpeed },
+		"centre":                  func(m *wind.Model) { m.Rotor = wind.Centre },
+		"overlap":                 func(m *wind.Model) { m.Rotor = wind.Overlap },
+		"grid":                    func(m *wind.Model) { m.Rotor = wind.Grid },
+		"disc":                    func(m *wind.Model) { m.Rotor = wind.Disc },
+		"no added turbulence":     func(m *wind.Model) { m.Turbulence = wind.NoAddedTurbulence },
+		"turbulence with overlap": func(m *wind.Model) { m.Turbulence = wind.AddedWithOverlap },
+		"turbulence at points":    func(m *wind.Model) { m.Turbulence = wind.AddedWithin15Rotors },
+		"renormalise":             func(m *wind.Model) { m.Renormalise = true },
+		"do not renormalise":      func(m *wind.Model) { m.Renormalise = false },
+		"mirror":                  func(m *wind.Model) { m.Mirror = !m.Mirror },
+	}
+	for _, name := range wind.ModelNames() {
+		published := newModel(t, name)
+		for parameter, change := range changes {
+			model := published
+			change(&model)
+			if model == published || model.Validate() != nil {
+				continue
+			}
+			if got, want := energy(model), energy(published); math.Abs(got/want-1) < 1e-6 {
+				t.Errorf("%s with %s makes %.9g GWh, without %.9g", name, parameter, got, want)
+			}
+		}
+	}
+	centre := newModel(t, "turbopark")
+	centre.Rotor = wind.Centre
+	direct := centre
+	direct.Mirror = false
+	if energy(centre) >= energy(direct) {
+		t.Error("the mirror takes no energy from rotors that are a point")
+	}
+}
+
+// TestAddedTurbulenceWidensWakes puts three turbines in a row: the wakes of the
+// second, which stands in stirred air, mix faster.
+func TestAddedTurbulenceWidensWakes(t *testing.T) {
+	t.Parallel()
+	turbine := newTurbine(t, "iea_10mw")
+	for _, name := range []string{"gauss", "niayifar"} {
+		stirred := newModel(t, name)
+		still := stirred
+		still.Turbulence = wind.NoAddedTurbulence
+		last := func(model wind.Model, spacing float64) float64 {
+			calculator := newFarm(t, turbine, evenRose(), model, wind.StandardAir())
+			row := []wind.Point{{}, {Y: -spacing * turbine.RotorDiameter}, {Y: -2 * spacing * turbine.RotorDiameter}}
+			speeds, err := calculator.Speeds(row, 0, 9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return speeds[2]
+		}
+		if with, without := last(stirred, 5), last(still, 5); !(with > without) {
+			t.Errorf("%s: the third turbine sees %g m/s, without added turbulence %g", name, with, without)
+		}
+	}
+	beyond := func(model wind.Model) float64 {
+		layout := []wind.Point{{}, {Y: -16 * turbine.RotorDiameter}, {Y: -32 * turbine.RotorDiameter}}
+		return computeFarm(t, newFarm(t, turbine, evenRose(), model, wind.StandardAir()), layout).AEP
+	}
+	stirred := newModel(t, "gauss")
+	still := stirred
+	still.Turbulence = wind.NoAddedTurbulence
+	if with, without := beyond(stirred), beyond(still); with != without {
+		t.Errorf("turbulence that ends after 15 diameters makes %g GWh of %g at 16", with, without)
 	}
 }
 
