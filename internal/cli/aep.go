@@ -2,17 +2,14 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"windrow/internal/wind"
@@ -20,12 +17,15 @@ import (
 
 // aepOptions are the flags of "windrow aep".
 type aepOptions struct {
-	layout, turbine, resource, model, profile, per, speeds string
-	superposition, induction                               string
-	growth                                                 float64
-	directions                                             int
-	air                                                    wind.Air
-	json                                                   bool
+	layout, turbine, resource, per, speeds string
+	directions                             int
+	air                                    wind.Air
+	json                                   bool
+
+	model, profile                                              string
+	growth                                                      float64
+	superposition, reference, rotor, addedTurbulence, induction string
+	renormalise                                                 bool
 }
 
 func newAEP(a *app) *cobra.Command {
@@ -50,13 +50,22 @@ Models, each with the profile of the tool whose conventions it has, the first of
 a name being its default. The air is the flags' in every profile (FLORIS itself
 has --shear 0.12 --turbulence 0.06):
   ` + wrapNames(wind.ModelNames()) + `
-Turbines built in:
+
+Flags change single conventions of a profile, where the model is computed with
+another. A deficit is a share of the free speed, or of that at its source. The
+rotor sees the wind at its centre, with the loss times its overlap with a top hat
+(jensen), at a grid of 3 x 3 points (jensen, gauss), or with the mean loss over its
+disc (turbopark). Turbulence of Crespo and Hernández is added by the overlap
+(niayifar) or the share of points in the wake (gauss).
+
+Turbines built in, which stop above 25 m/s, the tender types above 30:
   ` + wrapNames(wind.TurbineNames()),
 		Example: `  windrow aep --layout farm.csv --turbine v80 --resource sectors.csv --model jensen --profile pywake
+  windrow aep --layout farm.csv --turbine nrel_5mw --resource rose.csv --model jensen --rotor centre --reference source --renormalise
   windrow aep --layout farm.csv --turbine generic:10:195 --resource rose.csv --model gauss --per direction --json`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := a.aep(o); err != nil {
+			if err := a.aep(c, o); err != nil {
 				return usageError(c, err)
 			}
 			return nil
@@ -75,9 +84,13 @@ Turbines built in:
 	f.Float64Var(&o.air.Density, "density", o.air.Density, "density of the air in kg/m³")
 	f.IntVar(&o.directions, "directions", 360, "number of directions at which sectors are used")
 	f.StringVar(&o.speeds, "speeds", "3..25", "whole speeds in m/s at which sectors are used")
-	f.Float64Var(&o.growth, "growth", 0, "growth k of the wake instead of the profile's")
+	f.Float64Var(&o.growth, "growth", 0, "instead of the profile's: k of the wake's width (A of turbopark)")
 	f.StringVar(&o.superposition, "superposition", "", "instead of the profile's: squares, linear or maximum")
+	f.StringVar(&o.reference, "reference", "", "instead of the profile's deficit reference: free or source")
+	f.StringVar(&o.rotor, "rotor", "", "instead of the profile's rotor average: centre, overlap, grid or disc")
+	f.StringVar(&o.addedTurbulence, "added-turbulence", "", "instead of the profile's: none, overlap or points")
 	f.StringVar(&o.induction, "induction", "", "instead of the profile's: momentum or madsen")
+	f.BoolVar(&o.renormalise, "renormalise", false, "instead of the profile's: scale the frequencies to sum to 1, or not (=false)")
 	return c
 }
 
@@ -93,6 +106,7 @@ func wrapNames(names []string) string {
 // energy is what the command prints.
 type energy struct {
 	Model          string            `json:"model"`
+	Changes        []string          `json:"changes,omitempty"` // flags, of the model
 	Turbine        string            `json:"turbine"`
 	Turbines       int               `json:"turbines"`
 	AEP            float64           `json:"aep_gwh"`
@@ -118,7 +132,7 @@ type directionEnergy struct {
 // often a unit or a file is wrong.
 const leastFactor, greatestFactor = 0.05, 0.75
 
-func (a *app) aep(o *aepOptions) error {
+func (a *app) aep(c *cobra.Command, o *aepOptions) error {
 	if o.per != "" && o.per != "direction" && o.per != "turbine" {
 		return fmt.Errorf("--per %s: direction or turbine are allowed", o.per)
 	}
@@ -131,7 +145,7 @@ func (a *app) aep(o *aepOptions) error {
 	if err != nil {
 		return err
 	}
-	turbine, err := openTurbine(o.turbine)
+	turbine, err := a.openTurbine(o.turbine)
 	if err != nil {
 		return err
 	}
@@ -139,7 +153,7 @@ func (a *app) aep(o *aepOptions) error {
 	if err != nil {
 		return err
 	}
-	model, err := o.newModel()
+	model, changes, err := o.newModel(c)
 	if err != nil {
 		return err
 	}
@@ -151,9 +165,9 @@ func (a *app) aep(o *aepOptions) error {
 	if err != nil {
 		return err
 	}
-	a.warnAEP(turbine, result)
+	a.warnFactor(result.CapacityFactor)
 	e := energy{
-		Model: model.Name, Turbine: turbine.Name, Turbines: len(layout),
+		Model: model.Name, Changes: changes, Turbine: turbine.Name, Turbines: len(layout),
 		AEP: result.AEP, AEPNoWake: result.AEPNoWake, WakeLoss: result.WakeLoss, CapacityFactor: result.CapacityFactor,
 	}
 	switch o.per {
@@ -173,59 +187,15 @@ func (a *app) aep(o *aepOptions) error {
 	return nil
 }
 
-// newModel returns the named model with what the flags change of it.
-func (o *aepOptions) newModel() (wind.Model, error) {
-	name := o.model
-	if o.profile != "" {
-		name += "/" + o.profile
-	}
-	model, err := wind.NewModel(name)
-	if err != nil {
-		return wind.Model{}, err
-	}
-	if o.growth != 0 {
-		model.Growth = o.growth
-	}
-	if o.superposition != "" {
-		if model.Superposition, err = choose("superposition", o.superposition, map[string]wind.Superposition{
-			"squares": wind.Squares, "linear": wind.Linear, "maximum": wind.Maximum,
-		}); err != nil {
-			return wind.Model{}, err
-		}
-	}
-	if o.induction != "" {
-		if model.Induction, err = choose("induction", o.induction, map[string]wind.Induction{
-			"momentum": wind.Momentum, "madsen": wind.Madsen,
-		}); err != nil {
-			return wind.Model{}, err
-		}
-	}
-	if model.Deficit == wind.CaseStudy && (o.growth != 0 || o.superposition != "" || o.induction != "") {
-		return wind.Model{}, fmt.Errorf("--model %s has nothing to change: use --profile pywake", model.Name)
-	}
-	return model, nil
-}
-
-func choose[T any](flag, value string, allowed map[string]T) (T, error) {
-	choice, ok := allowed[value]
-	if !ok {
-		return choice, fmt.Errorf("--%s %s: %s are allowed", flag, value, strings.Join(slices.Sorted(maps.Keys(allowed)), ", "))
-	}
-	return choice, nil
-}
-
-func (a *app) warnAEP(turbine wind.Turbine, r wind.Result) {
-	if warning := turbine.Warning(); warning != "" {
-		fmt.Fprintf(a.stderr, "windrow: warning: %s\n", warning)
-	}
-	if r.CapacityFactor < leastFactor || r.CapacityFactor > greatestFactor {
+func (a *app) warnFactor(factor float64) {
+	if factor < leastFactor || factor > greatestFactor {
 		fmt.Fprintf(a.stderr, "windrow: warning: a capacity factor of %.3g is unusual (%g to %g): check the units of the turbine and the resource\n",
-			r.CapacityFactor, leastFactor, greatestFactor)
+			factor, leastFactor, greatestFactor)
 	}
 }
 
 func (a *app) showEnergy(e *energy) {
-	fmt.Fprintf(a.stdout, "model            %s\n", e.Model)
+	fmt.Fprintf(a.stdout, "model            %s\n", strings.Join(append([]string{e.Model}, e.Changes...), " "))
 	fmt.Fprintf(a.stdout, "farm             %s of %s\n", plural(e.Turbines, "turbine"), e.Turbine)
 	fmt.Fprintf(a.stdout, "aep              %.6f GWh\n", e.AEP)
 	fmt.Fprintf(a.stdout, "aep_nowake       %.6f GWh\n", e.AEPNoWake)
@@ -270,8 +240,8 @@ func (o *aepOptions) openResource() (wind.Resource, error) {
 	})
 }
 
-// openTurbine takes what --turbine says.
-func openTurbine(name string) (wind.Turbine, error) {
+// openTurbine takes what --turbine says, and warns of what is odd about a file.
+func (a *app) openTurbine(name string) (wind.Turbine, error) {
 	if sizes, ok := strings.CutPrefix(name, "generic:"); ok {
 		megawatts, metres, _ := strings.Cut(sizes, ":")
 		rated, ratedErr := strconv.ParseFloat(megawatts, 64)
@@ -281,52 +251,20 @@ func openTurbine(name string) (wind.Turbine, error) {
 		}
 		return wind.NewGenericTurbine(rated*1e6, diameter)
 	}
+	read := wind.ReadTurbine
 	switch filepath.Ext(name) {
 	case ".csv":
-		return readFile(name, wind.ReadTurbine)
 	case ".yaml", ".yml":
-		return readFile(name, readFLORIS)
+		read = readFLORIS
 	default:
 		return wind.NewTurbine(name)
 	}
-}
-
-// florisTurbine is what matters here of a turbine of the FLORIS library.
-type florisTurbine struct {
-	Type     string  `yaml:"turbine_type"`
-	Hub      float64 `yaml:"hub_height"`
-	Diameter float64 `yaml:"rotor_diameter"`
-	Table    struct {
-		Density float64   `yaml:"ref_air_density"`
-		Speeds  []float64 `yaml:"wind_speed"`
-		Powers  []float64 `yaml:"power"` // kW
-		Thrusts []float64 `yaml:"thrust_coefficient"`
-	} `yaml:"power_thrust_table"`
-}
-
-func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
-	var f florisTurbine
-	if err := yaml.NewDecoder(r).Decode(&f); err != nil {
-		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
+	turbine, err := readFile(name, read)
+	if err != nil {
+		return wind.Turbine{}, err
 	}
-	if len(f.Table.Powers) == 0 {
-		return wind.Turbine{}, fmt.Errorf("%s: has no power_thrust_table.power: only files of FLORIS 4 are read", name)
-	}
-	if d := f.Table.Density; d != 0 && d != wind.StandardAir().Density {
-		return wind.Turbine{}, fmt.Errorf("%s: ref_air_density is %g: only curves at %g kg/m³ are read", name, d, wind.StandardAir().Density)
-	}
-	watts := make([]float64, len(f.Table.Powers))
-	for i, kilowatts := range f.Table.Powers {
-		watts[i] = kilowatts * 1e3
-	}
-	power, powerErr := wind.NewPowerTable(f.Table.Speeds, watts)
-	thrust, thrustErr := wind.NewThrustTable(f.Table.Speeds, f.Table.Thrusts)
-	if err := errors.Join(powerErr, thrustErr); err != nil {
-		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
-	}
-	turbine := wind.Turbine{Name: f.Type, RotorDiameter: f.Diameter, HubHeight: f.Hub, RatedPower: slices.Max(watts), Curve: power, Thrust: thrust}
-	if err := turbine.Validate(); err != nil {
-		return wind.Turbine{}, fmt.Errorf("%s: %w", name, err)
+	if warning := turbine.Warning(); warning != "" {
+		fmt.Fprintf(a.stderr, "windrow: warning: %s\n", warning)
 	}
 	return turbine, nil
 }

@@ -53,7 +53,8 @@ func tenderName(t TurbineType) string { return fmt.Sprintf("tender_%gmw", t.Rate
 
 // NewTurbine returns a built-in turbine: those of the FLORIS library, the DTU
 // 10 MW reference turbine, the Vestas V80 of Horns Rev 1, both of the IEA37 case
-// studies, and the six types of the tender campaign.
+// studies, and the six types of the tender campaign. They stop above 25 m/s, the
+// types of the campaign above 30 m/s, where their published tables end.
 func NewTurbine(name string) (Turbine, error) {
 	switch name {
 	case "iea37_3.35mw":
@@ -130,29 +131,24 @@ func (t Turbine) withCurves(name string, r io.Reader) (Turbine, error) {
 	if len(watts) != len(table.lines) {
 		return Turbine{}, fmt.Errorf("%s:%d: expected a column power_kw or power_w", name, table.header)
 	}
-	speeds := table.values["wind_speed_ms"]
-	if err := table.checkRising("wind_speed_ms"); err != nil {
+	speeds, err := table.need("wind_speed_ms")
+	if err != nil {
 		return Turbine{}, err
 	}
-	if t.Curve, err = NewPowerTable(speeds, watts); err != nil {
+	turbine, err := t.WithTable(speeds[0], watts, table.values["thrust_coefficient"])
+	if point := (*PointError)(nil); errors.As(err, &point) {
+		return Turbine{}, fmt.Errorf("%s:%d: %w", name, table.lines[point.Index], err)
+	}
+	if err != nil {
 		return Turbine{}, fmt.Errorf("%s: %w", name, err)
 	}
-	for i, w := range watts {
-		if err := t.checkPower(speeds[i], w); err != nil {
-			return Turbine{}, fmt.Errorf("%s:%d: %w", name, table.lines[i], err)
-		}
-	}
-	if thrusts, ok := table.values["thrust_coefficient"]; ok {
-		if t.Thrust, err = NewThrustTable(speeds, thrusts); err != nil {
-			return Turbine{}, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return t, nil
+	return turbine, nil
 }
 
-// Warning returns what is odd about the turbine but not impossible, or nothing:
-// a power curve that ends before the turbine stops makes no difference here, as
-// there is no power beyond the table, but other tools go on with the last value.
+// Warning returns what is odd about a turbine that somebody gives but not
+// impossible, or nothing: a power curve that ends before the turbine stops makes
+// no difference here, as there is no power beyond the table, but other tools go on
+// with the last value. Of the built-in turbines it is known where they stop.
 func (t Turbine) Warning() string {
 	if table, ok := t.Curve.(*PowerTable); ok {
 		if last := table.knots[len(table.knots)-1]; last.value > 0 {
@@ -230,19 +226,6 @@ func (t columns) need(names ...string) ([][]float64, error) {
 		found = append(found, values)
 	}
 	return found, nil
-}
-
-func (t columns) checkRising(name string) error {
-	values, err := t.need(name)
-	if err != nil {
-		return err
-	}
-	for i, v := range values[0] {
-		if v < 0 || i > 0 && v-values[0][i-1] < smallestStep {
-			return fmt.Errorf("%s:%d: %s %g is negative or does not rise above the one before", t.name, t.lines[i], name, v)
-		}
-	}
-	return nil
 }
 
 // NewGenericTurbine returns a turbine of which only the rated power in W and the

@@ -18,6 +18,13 @@ func TestBuiltInTurbines(t *testing.T) {
 		if turbine.Thrust == nil {
 			t.Errorf("%s has no thrust curve", name)
 		}
+		stops := 25.2
+		if strings.HasPrefix(name, "tender_") {
+			stops = 30.1
+		}
+		if at, above := turbine.Curve.Power(24.9), turbine.Curve.Power(stops); at < 0.95*turbine.RatedPower || above != 0 {
+			t.Errorf("%s makes %g W at 24.9 m/s and %g W at %g m/s", name, at, above, stops)
+		}
 	}
 	if _, err := wind.NewTurbine("v90"); err == nil || !strings.Contains(err.Error(), "expected one of nrel_5mw") {
 		t.Errorf("an unknown turbine gave %v", err)
@@ -39,11 +46,12 @@ func TestReadTurbine(t *testing.T) {
 		"wind_speed_ms,power_kw\n3,0\n":                                         "lacks a line \"# rotor_diameter_m: NUMBER\"",
 		"# rotor_diameter_m: wide\n":                                            "t.csv:1: rotor_diameter_m: wide is not a number",
 		sizes + "wind_speed_ms,power\n3,0\n4,1\n":                               "t.csv:4: expected a column power_kw or power_w",
-		sizes + "wind_speed_ms,power_kw\n3,0\n3,1\n":                            "t.csv:6: wind_speed_ms 3 is negative or does not rise",
+		sizes + "wind_speed_ms,power_kw\n3,0\n3,1\n":                            "t.csv:6: power table: speed 3 does not rise above 3",
+		sizes + "wind_speed_ms,power_kw\n3,0\n\n8,NaN\n":                        "t.csv:7: power_kw is \"NaN\"",
 		sizes + "speed,power_kw\n3,0\n4,1\n":                                    "t.csv:4: has no column wind_speed_ms",
 		sizes + "wind_speed_ms,power_kw\n3,0\n8,2000000\n":                      "t.csv:6: power at 8 m/s is 2e+09 W, the rotor can take no more",
-		sizes + "wind_speed_ms,power_kw\n3,0\n8,-1\n":                           "power at 8 m/s is -1000 W",
-		sizes + "wind_speed_ms,power_kw,thrust_coefficient\n3,0,0.8\n9,500,7\n": "thrust coefficient at 9 m/s is 7",
+		sizes + "wind_speed_ms,power_kw\n3,0\n8,-1\n":                           "t.csv:6: power table: power at 8 m/s is -1000 W",
+		sizes + "wind_speed_ms,power_kw,thrust_coefficient\n3,0,0.8\n9,500,7\n": "t.csv:6: thrust table: thrust coefficient at 9 m/s is 7",
 	} {
 		if _, err := wind.ReadTurbine("t.csv", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gave %v, want %q", text, err, want)

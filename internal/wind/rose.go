@@ -129,10 +129,10 @@ func Speeds(first, last int) []float64 {
 func checkAxis(what string, values []float64) error {
 	for i, v := range values {
 		if !(v >= 0) || math.IsInf(v, 0) {
-			return fmt.Errorf("%s %g is negative or not finite", what, v)
+			return &PointError{Axis, i, fmt.Errorf("%s %g is negative or not finite", what, v)}
 		}
 		if i > 0 && v-values[i-1] < smallestStep {
-			return fmt.Errorf("%s %g does not rise above %g", what, v, values[i-1])
+			return &PointError{Axis, i, fmt.Errorf("%s %g does not rise above %g", what, v, values[i-1])}
 		}
 	}
 	return nil

@@ -78,6 +78,50 @@ func (t Turbine) powerOfWind(speed float64) float64 {
 
 func positive(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
 
+// WithTable returns the turbine with the curves through the given speeds in m/s,
+// the powers in W and, unless there are none, the thrust coefficients at them. What
+// is wrong with a point of the table is a [PointError].
+func (t Turbine) WithTable(speeds, watts, thrusts []float64) (Turbine, error) {
+	power, err := NewPowerTable(speeds, watts)
+	if err != nil {
+		return Turbine{}, err
+	}
+	for i, w := range watts {
+		if err := t.checkPower(speeds[i], w); err != nil {
+			return Turbine{}, &PointError{Power, i, err}
+		}
+	}
+	t.Curve = power
+	if len(thrusts) > 0 {
+		if t.Thrust, err = NewThrustTable(speeds, thrusts); err != nil {
+			return Turbine{}, err
+		}
+	}
+	return t, nil
+}
+
+// PointError is what is wrong with a point of a table.
+type PointError struct {
+	Of    Quantity
+	Index int
+	Err   error
+}
+
+func (e *PointError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *PointError) Unwrap() error { return e.Err }
+
+// Quantity is what a table has points of.
+type Quantity int
+
+// The quantities.
+const (
+	Axis   Quantity = iota // at which the others are given
+	Power                  // of a turbine
+	Thrust                 // of a turbine
+)
+
 // PowerTable is a power curve given at points, straight between them and zero
 // outside. Make one with [NewPowerTable].
 type PowerTable struct{ lookup }
@@ -85,7 +129,7 @@ type PowerTable struct{ lookup }
 // NewPowerTable returns the curve through the given speeds in m/s, which must
 // rise, and the powers in W at them, which must not be negative.
 func NewPowerTable(speeds, powers []float64) (*PowerTable, error) {
-	l, err := newLookup("power", "W", highestPower, speeds, powers)
+	l, err := newLookup(Power, "power", "W", highestPower, speeds, powers)
 	return &PowerTable{l}, err
 }
 
@@ -113,7 +157,7 @@ const (
 // NewThrustTable returns the curve through the given speeds in m/s, which must
 // rise, and the thrust coefficients at them, from 0 to 2.
 func NewThrustTable(speeds, coefficients []float64) (*ThrustTable, error) {
-	l, err := newLookup("thrust coefficient", "", highestThrust, speeds, coefficients)
+	l, err := newLookup(Thrust, "thrust coefficient", "", highestThrust, speeds, coefficients)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +197,7 @@ type knot struct {
 	slope float64 // per m/s up to the next knot
 }
 
-func newLookup(what, unit string, highest float64, speeds, values []float64) (lookup, error) {
+func newLookup(of Quantity, what, unit string, highest float64, speeds, values []float64) (lookup, error) {
 	name, _, _ := strings.Cut(what, " ")
 	if len(speeds) != len(values) {
 		return lookup{}, fmt.Errorf("%s table has %d speeds and %d %ss", name, len(speeds), len(values), what)
@@ -167,7 +211,8 @@ func newLookup(what, unit string, highest float64, speeds, values []float64) (lo
 	knots := make([]knot, len(speeds))
 	for i := range knots {
 		if !(values[i] >= 0 && values[i] <= highest) {
-			return lookup{}, fmt.Errorf("%s table: %s at %g m/s is %s", name, what, speeds[i], strings.TrimSpace(fmt.Sprintf("%g %s", values[i], unit)))
+			err := fmt.Errorf("%s table: %s at %g m/s is %s", name, what, speeds[i], strings.TrimSpace(fmt.Sprintf("%g %s", values[i], unit)))
+			return lookup{}, &PointError{of, i, err}
 		}
 		knots[i] = knot{speed: speeds[i], value: values[i]}
 		if i > 0 {

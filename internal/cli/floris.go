@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+
+	"windrow/internal/wind"
+)
+
+// florisTurbine is what matters here of a turbine of the FLORIS library.
+type florisTurbine struct {
+	Type     string  `yaml:"turbine_type"`
+	Hub      float64 `yaml:"hub_height"`     // m
+	Diameter float64 `yaml:"rotor_diameter"` // m
+	Table    struct {
+		Density florisNumbers `yaml:"ref_air_density"` // kg/m³
+		Speeds  florisNumbers `yaml:"wind_speed"`      // m/s
+		Powers  florisNumbers `yaml:"power"`           // kW
+		Thrusts florisNumbers `yaml:"thrust_coefficient"`
+	} `yaml:"power_thrust_table"`
+}
+
+// florisNumbers is a number or a list of them, with their lines.
+type florisNumbers struct {
+	values []float64
+	lines  []int
+}
+
+// UnmarshalYAML implements [yaml.NodeUnmarshaler].
+func (n *florisNumbers) UnmarshalYAML(node ast.Node) error {
+	items := []ast.Node{node}
+	if list, ok := node.(*ast.SequenceNode); ok {
+		items = list.Values
+	}
+	for _, item := range items {
+		var value float64
+		if err := yaml.NodeToValue(item, &value); err != nil {
+			return err
+		}
+		n.values = append(n.values, value)
+		n.lines = append(n.lines, item.GetToken().Position.Line)
+	}
+	return nil
+}
+
+func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
+	var f florisTurbine
+	if err := yaml.NewDecoder(r).Decode(&f); err != nil {
+		return wind.Turbine{}, locateYAML(name, err)
+	}
+	if len(f.Table.Powers.values) == 0 {
+		return wind.Turbine{}, fmt.Errorf("%s: has no power_thrust_table.power: only files of FLORIS 4 are read", name)
+	}
+	for key, size := range map[string]float64{"rotor_diameter": f.Diameter, "hub_height": f.Hub} {
+		if !(size > 0) {
+			return wind.Turbine{}, fmt.Errorf("%s: %s is missing or not a number above 0", name, key)
+		}
+	}
+	for i, density := range f.Table.Density.values {
+		if density != wind.StandardAir().Density {
+			return wind.Turbine{}, fmt.Errorf("%s:%d: ref_air_density is %g: only curves at %g kg/m³ are read",
+				name, f.Table.Density.lines[i], density, wind.StandardAir().Density)
+		}
+	}
+	watts := make([]float64, len(f.Table.Powers.values))
+	for i, kilowatts := range f.Table.Powers.values {
+		watts[i] = kilowatts * 1e3
+	}
+	sizes := wind.Turbine{Name: f.Type, RotorDiameter: f.Diameter, HubHeight: f.Hub, RatedPower: slices.Max(watts)}
+	turbine, err := sizes.WithTable(f.Table.Speeds.values, watts, f.Table.Thrusts.values)
+	if err == nil {
+		err = turbine.Validate()
+	}
+	if err != nil {
+		return wind.Turbine{}, f.locate(name, err)
+	}
+	return turbine, nil
+}
+
+// locate names the line of the point that is wrong.
+func (f *florisTurbine) locate(name string, err error) error {
+	var point *wind.PointError
+	if !errors.As(err, &point) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	lines := map[wind.Quantity][]int{wind.Axis: f.Table.Speeds.lines, wind.Power: f.Table.Powers.lines, wind.Thrust: f.Table.Thrusts.lines}[point.Of]
+	return fmt.Errorf("%s:%d: %w", name, lines[point.Index], err)
+}
+
+// locateYAML names the line that is not YAML, or holds what nobody expects there.
+func locateYAML(name string, err error) error {
+	var bad yaml.Error
+	if !errors.As(err, &bad) || bad.GetToken() == nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s:%d: %s", name, bad.GetToken().Position.Line, bad.GetMessage())
+}
