@@ -36,7 +36,7 @@ func newAEP(a *app) *cobra.Command {
 		Long: `Compute the annual energy of one wind farm with the model of the built-in
 windfarm simulator, to compare it with another tool.
 
-A layout is CSV with the columns x,y in m. A turbine is the name of one built in,
+A layout is CSV with the columns x,y or x_m,y_m, in m. A turbine is the name of one built in,
 generic:MW:METRES with a rated power and a rotor diameter, a CSV file
 (wind_speed_ms, power_kw or power_w, thrust_coefficient, with the sizes in
 comments), or a YAML file of FLORIS. A resource is a CSV file whose header says

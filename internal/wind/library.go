@@ -55,7 +55,9 @@ func tenderName(t TurbineType) string { return fmt.Sprintf("tender_%gmw", t.Rate
 // 10 MW reference turbine, the Vestas V80 of Horns Rev 1, both of the IEA37 case
 // studies, and the six types of the tender campaign. They stop above 25 m/s, the
 // types of the campaign above 30 m/s, where their published tables end.
+// Names may be in any case.
 func NewTurbine(name string) (Turbine, error) {
+	name = strings.ToLower(name)
 	switch name {
 	case "iea37_3.35mw":
 		return caseStudyTurbine(name, 130, 110, 3.35e6, 9.8), nil
@@ -176,10 +178,13 @@ func readColumns(name string, r io.Reader) (columns, error) {
 	case errors.Is(err, io.EOF):
 		return columns{}, fmt.Errorf("%s: is empty", name)
 	case err != nil:
-		return columns{}, fmt.Errorf("%s: %w", name, err)
+		return columns{}, locateCSV(name, err)
 	}
 	for i := range header {
-		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
+		header[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(header[i], "\ufeff"))) // which Excel begins with
+	}
+	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
+		return columns{}, fmt.Errorf("%s: the header is %q: expected commas between the columns", name, header[0])
 	}
 	t := columns{name: name, values: make(map[string][]float64)}
 	t.header, _ = reader.FieldPos(0)
@@ -194,7 +199,7 @@ func readColumns(name string, r io.Reader) (columns, error) {
 			break
 		}
 		if err != nil {
-			return columns{}, fmt.Errorf("%s: %w", name, err)
+			return columns{}, locateCSV(name, err)
 		}
 		line, _ := reader.FieldPos(0)
 		t.lines = append(t.lines, line)
@@ -215,6 +220,15 @@ func readColumns(name string, r io.Reader) (columns, error) {
 	return t, nil
 }
 
+// locateCSV names the line that is not CSV.
+func locateCSV(name string, err error) error {
+	var bad *csv.ParseError
+	if !errors.As(err, &bad) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s:%d: %w", name, bad.Line, bad.Err)
+}
+
 // need returns columns by their names.
 func (t columns) need(names ...string) ([][]float64, error) {
 	var found [][]float64
@@ -224,6 +238,22 @@ func (t columns) need(names ...string) ([][]float64, error) {
 			return nil, fmt.Errorf("%s:%d: has no column %s: expected %s", t.name, t.header, name, strings.Join(names, ","))
 		}
 		found = append(found, values)
+	}
+	return found, nil
+}
+
+// needPositive returns columns by their names, none of which may go below zero.
+func (t columns) needPositive(names ...string) ([][]float64, error) {
+	found, err := t.need(names...)
+	if err != nil {
+		return nil, err
+	}
+	for row, line := range t.lines {
+		for i, values := range found {
+			if values[row] < 0 {
+				return nil, fmt.Errorf("%s:%d: %s is %g: expected 0 or more", t.name, line, names[i], values[row])
+			}
+		}
 	}
 	return found, nil
 }

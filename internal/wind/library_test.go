@@ -26,6 +26,9 @@ func TestBuiltInTurbines(t *testing.T) {
 			t.Errorf("%s makes %g W at 24.9 m/s and %g W at %g m/s", name, at, above, stops)
 		}
 	}
+	if turbine := newTurbine(t, "nrel_5MW"); turbine.Name != "nrel_5mw" {
+		t.Errorf("nrel_5MW is %q", turbine.Name)
+	}
 	if _, err := wind.NewTurbine("v90"); err == nil || !strings.Contains(err.Error(), "expected one of nrel_5mw") {
 		t.Errorf("an unknown turbine gave %v", err)
 	}

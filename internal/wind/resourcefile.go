@@ -32,13 +32,6 @@ func ReadResource(name string, r io.Reader, sampling Sampling) (Resource, error)
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range t.values {
-		for i, v := range values {
-			if v < 0 {
-				return nil, fmt.Errorf("%s:%d: %s is %g: expected 0 or more", t.name, t.lines[i], name, v)
-			}
-		}
-	}
 	switch {
 	case t.values["weibull_k"] != nil:
 		return t.sectors(sampling)
@@ -53,7 +46,7 @@ func ReadResource(name string, r io.Reader, sampling Sampling) (Resource, error)
 }
 
 func (t columns) sectors(sampling Sampling) (Resource, error) {
-	values, err := t.need("sector_deg", "weibull_a_ms", "weibull_k", "frequency")
+	values, err := t.needPositive("sector_deg", "weibull_a_ms", "weibull_k", "frequency")
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +69,7 @@ func (t columns) sectors(sampling Sampling) (Resource, error) {
 }
 
 func (t columns) rose() (Resource, error) {
-	values, err := t.need("wd", "ws", "freq_val")
+	values, err := t.needPositive("wd", "ws", "freq_val")
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +134,7 @@ func distinct(values []float64) []float64 {
 }
 
 func (t columns) series() (Resource, error) {
-	values, err := t.need("wind_direction_deg", "wind_speed_ms")
+	values, err := t.needPositive("wind_direction_deg", "wind_speed_ms")
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ func TestResourcesOfOneClimate(t *testing.T) {
 	}
 	byDirection := aep("wd,ws,freq_val\n0,8,0.25\n0,10,0.25\n180,8,0.5\n180,10,0\n")
 	checkClose(t, "table sorted by speed", aep("WS,WD,freq_val\n8,0,0.25\n8,180,0.5\n10,0,0.25\n10,180,0\n"), byDirection, 1e-15)
+	checkClose(t, "series with more columns, from Excel", aep("\ufefftime,temperature,wind_direction_deg,wind_speed_ms\r\na,-3,0,8\r\nb,2,180,8\r\nc,2,180,8\r\nd,3,0,10\r\n"), byDirection, 1e-15)
 	checkClose(t, "series", aep("time,wind_direction_deg,wind_speed_ms\na,0,8\nb,180,8\nc,180,8\nd,0,10\n"), byDirection, 1e-15)
 
 	rose, err := wind.WeibullSectors{{Scale: 9, Shape: 2, Frequency: 0.4}, {Scale: 10, Shape: 2.2, Frequency: 0.6}}.Rose(36, wind.Speeds(3, 25))
@@ -45,7 +46,9 @@ func TestReadResourceRefuses(t *testing.T) {
 		"wd,freq_val\n1,0\n":            "r.csv:1: has no column ws",
 		"wd,ws,freq_val\n0,8,x\n":       `r.csv:2: freq_val is "x": expected a number`,
 		"wd,ws,freq_val\n0,8,NaN\n":     "r.csv:2: freq_val is",
-		"wd,ws,freq_val\n0,8\n":         "r.csv: record on line 2: wrong number of fields",
+		"wd,ws,freq_val\n0,8\n":         "r.csv:2: wrong number of fields",
+		"x_m,y_m\n-1,2\n":               "r.csv:1: expected the columns sector_deg,",
+		"wd;ws;freq_val\n0;8;1\n":       `r.csv: the header is "wd;ws;freq_val": expected commas between the columns`,
 		"# c\nwd,ws,freq_val\n0,8,1\n180,8,-0.1\n":                           "r.csv:4: freq_val is -0.1: expected 0 or more",
 		"wd,ws,freq_val\n0,8,0.5\n180,8,0.6\n":                               "r.csv:1: freq_val sums to 1.1",
 		"wd,ws,freq_val\n0,8,0.1\n180,8,0.1\n":                               "r.csv:1: freq_val sums to 0.2",
