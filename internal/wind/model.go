@@ -172,6 +172,9 @@ var named = []Model{
 		Name: "gauss/floris", Deficit: NearAndFar, Growth: 0.004, TurbulentGrowth: 0.38, Rotor: Grid,
 		Turbulence: AddedWithin15Rotors, ThrustOutside: SlightOnly, Renormalise: true, TurbulenceNeeded: true,
 	},
+	// PyWake's NiayifarGaussianDeficit with ct2a_mom1d and the effective speed,
+	// LinearSum, and CrespoHernandez as it is. Its class Niayifar_PorteAgel_2016 has
+	// other constants, and a mean over the rotor.
 	{
 		Name: "niayifar/pywake", Deficit: Gaussian, Growth: 0.004, TurbulentGrowth: 0.38, Start: 0.2, MaximalThrust: 0.899,
 		Superposition: Linear, Reference: SourceSpeed, Turbulence: AddedWithOverlap, TurbulenceNeeded: true,

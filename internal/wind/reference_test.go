@@ -2,6 +2,7 @@ package wind_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -252,6 +253,48 @@ func TestAgreesWithArrays(t *testing.T) {
 		for i, energy := range want.turbines {
 			checkClose(t, want.model.Name+": energy of a turbine", got.TurbineAEP[i], energy, 1e-9)
 		}
+	}
+}
+
+// TestParametersAgreeWithArrays compares models whose parameters are no profile's
+// with the same program, for NREL's turbine on the case study's farm.
+func TestParametersAgreeWithArrays(t *testing.T) {
+	t.Parallel()
+	positions := readTable(t, "testdata/iea37/ex16.csv")
+	var layout []wind.Point
+	for i, x := range positions["x_m"] {
+		layout = append(layout, wind.Point{X: x, Y: positions["y_m"][i]})
+	}
+	rose := iea37Rose(readTable(t, "testdata/iea37/rose.csv"))
+	for _, want := range []struct {
+		model     string
+		change    func(*wind.Model)
+		shear     float64
+		aep       float64
+		tolerance float64
+	}{
+		{"gauss", func(m *wind.Model) { m.Turbulence = wind.NoAddedTurbulence }, 0.12, 394.11742629605493, 1e-9},
+		{"jensen/floris", func(m *wind.Model) { m.Rotor = wind.Centre }, 0, 387.4150751044797, 1e-9},
+		{"jensen/pywake", func(m *wind.Model) {
+			m.Superposition, m.Reference, m.Rotor = wind.Linear, wind.SourceSpeed, wind.Centre
+		}, 0, 398.0047547058018, 1e-9},
+		{"jensen/pywake", func(m *wind.Model) {
+			m.Superposition, m.Reference, m.Induction = wind.Maximum, wind.SourceSpeed, wind.Momentum
+		}, 0, 410.9890080230586, 1e-9},
+		{"bastankhah2014", func(m *wind.Model) { m.Superposition, m.Reference = wind.Linear, wind.SourceSpeed }, 0, 383.8084679891924, 1e-9},
+		{"bastankhah2014", func(m *wind.Model) { m.Superposition, m.Growth = wind.Maximum, 0.05 }, 0, 406.829887153774, 1e-9},
+		{"niayifar", func(m *wind.Model) {
+			m.Superposition, m.Reference, m.Turbulence = wind.Squares, wind.FreeSpeed, wind.NoAddedTurbulence
+		}, 0, 398.0408002646872, 1e-9},
+		{"turbopark", func(m *wind.Model) { m.Superposition, m.Reference = wind.Linear, wind.SourceSpeed }, 0, 369.93110277018303, 1e-8},
+		{"turbopark", func(m *wind.Model) { m.Rotor = wind.Centre }, 0, 362.4580458706351, 1e-9},
+	} {
+		model := newModel(t, want.model)
+		want.change(&model)
+		air := wind.StandardAir()
+		air.Shear = want.shear
+		got := computeFarm(t, newFarm(t, newTurbine(t, "nrel_5mw"), rose, model, air), layout)
+		checkClose(t, fmt.Sprintf("energy with %+v", model), got.AEP, want.aep, want.tolerance)
 	}
 }
 
