@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -38,9 +39,11 @@ func (n *florisNumbers) UnmarshalYAML(node ast.Node) error {
 		items = list.Values
 	}
 	for _, item := range items {
-		var value float64
-		if err := yaml.NodeToValue(item, &value); err != nil {
-			return err
+		value := math.NaN() // of null, which no table may hold
+		if _, none := item.(*ast.NullNode); !none {
+			if err := yaml.NodeToValue(item, &value); err != nil {
+				return err
+			}
 		}
 		n.values = append(n.values, value)
 		n.lines = append(n.lines, item.GetToken().Position.Line)
@@ -49,7 +52,7 @@ func (n *florisNumbers) UnmarshalYAML(node ast.Node) error {
 }
 
 func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
-	var f florisTurbine
+	f := florisTurbine{Type: name}
 	if err := yaml.NewDecoder(r).Decode(&f); err != nil {
 		return wind.Turbine{}, locateYAML(name, err)
 	}
@@ -94,9 +97,15 @@ func (f *florisTurbine) locate(name string, err error) error {
 
 // locateYAML names the line that is not YAML, or holds what nobody expects there.
 func locateYAML(name string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: is empty", name)
+	}
 	var bad yaml.Error
 	if !errors.As(err, &bad) || bad.GetToken() == nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
+		return fmt.Errorf("%s:%d: %q: expected a number", name, bad.GetToken().Position.Line, bad.GetToken().Value)
 	}
 	return fmt.Errorf("%s:%d: %s", name, bad.GetToken().Position.Line, bad.GetMessage())
 }

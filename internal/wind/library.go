@@ -89,9 +89,9 @@ func NewTurbine(name string) (Turbine, error) {
 //	wind_speed_ms,power_kw,thrust_coefficient
 //	4,66.6,0.818
 func ReadTurbine(name string, r io.Reader) (Turbine, error) {
-	text, err := io.ReadAll(r)
+	text, err := readText(r)
 	if err != nil {
-		return Turbine{}, fmt.Errorf("read turbine %s: %w", name, err)
+		return Turbine{}, fmt.Errorf("%s: %w", name, err)
 	}
 	turbine := Turbine{Name: name}
 	sizes := map[string]*float64{
@@ -131,7 +131,7 @@ func (t Turbine) withCurves(name string, r io.Reader) (Turbine, error) {
 		watts = append(watts, kilowatts*1e3)
 	}
 	if len(watts) != len(table.lines) {
-		return Turbine{}, fmt.Errorf("%s:%d: expected a column power_kw or power_w", name, table.header)
+		return Turbine{}, fmt.Errorf("%s:%d: expected a column power_kw or power_w, and not both", name, table.header)
 	}
 	speeds, err := table.need("wind_speed_ms")
 	if err != nil {
@@ -160,6 +160,12 @@ func (t Turbine) Warning() string {
 	return ""
 }
 
+// readText leaves out the byte order mark with which Excel begins.
+func readText(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(r)
+	return bytes.TrimPrefix(text, []byte("\ufeff")), err
+}
+
 // columns is a table of numbers as it was read.
 type columns struct {
 	name   string
@@ -171,7 +177,11 @@ type columns struct {
 // readColumns reads CSV with # comments and a header in any case. Every field is a number,
 // but those of a column called time, which is left out.
 func readColumns(name string, r io.Reader) (columns, error) {
-	reader := csv.NewReader(r)
+	text, err := readText(r)
+	if err != nil {
+		return columns{}, fmt.Errorf("%s: %w", name, err)
+	}
+	reader := csv.NewReader(bytes.NewReader(text))
 	reader.Comment, reader.TrimLeadingSpace = '#', true
 	header, err := reader.Read()
 	switch {
@@ -181,7 +191,7 @@ func readColumns(name string, r io.Reader) (columns, error) {
 		return columns{}, locateCSV(name, err)
 	}
 	for i := range header {
-		header[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(header[i], "\ufeff"))) // which Excel begins with
+		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
 	}
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
 		return columns{}, fmt.Errorf("%s: the header is %q: expected commas between the columns", name, header[0])

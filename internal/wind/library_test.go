@@ -38,7 +38,7 @@ const sizes = "# rotor_diameter_m: 80\n# hub_height_m: 70\n# rated_power_kw: 200
 
 func TestReadTurbine(t *testing.T) {
 	t.Parallel()
-	turbine, err := wind.ReadTurbine("t.csv", strings.NewReader(sizes+"wind_speed_ms,power_w\n3,0\n13,2000000\n25,2000000\n25.1,0\n"))
+	turbine, err := wind.ReadTurbine("t.csv", strings.NewReader("\ufeff"+sizes+"wind_speed_ms,power_w\n3,0\n13,2000000\n25,2000000\n25.1,0\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
