@@ -23,6 +23,7 @@ type florisTurbine struct {
 		Speeds  florisNumbers `yaml:"wind_speed"`      // m/s
 		Powers  florisNumbers `yaml:"power"`           // kW
 		Thrusts florisNumbers `yaml:"thrust_coefficient"`
+		Old     florisNumbers `yaml:"thrust"` // of FLORIS 3, where power is its coefficient
 	} `yaml:"power_thrust_table"`
 }
 
@@ -58,6 +59,9 @@ func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 	}
 	if len(f.Table.Powers.values) == 0 {
 		return wind.Turbine{}, fmt.Errorf("%s: has no power_thrust_table.power: only files of FLORIS 4 are read", name)
+	}
+	if old := f.Table.Old.lines; len(old) > 0 {
+		return wind.Turbine{}, fmt.Errorf("%s:%d: power_thrust_table.thrust is of FLORIS 3: only files of FLORIS 4 are read", name, old[0])
 	}
 	for key, size := range map[string]float64{"rotor_diameter": f.Diameter, "hub_height": f.Hub} {
 		if !(size > 0) {
