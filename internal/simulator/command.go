@@ -61,6 +61,15 @@ func (c *command) Simulate(ctx context.Context, job Job, row table.Row) error {
 	if err != nil {
 		return err
 	}
+	err = c.fill(ctx, job, row, first)
+	if cleared := clearDir(c.scratch); cleared != nil && err == nil {
+		err = fmt.Errorf("empty the scratch directory: %w", cleared)
+	}
+	return err
+}
+
+// fill computes the result columns of row, the first of which is at first.
+func (c *command) fill(ctx context.Context, job Job, row table.Row, first int) error {
 	result, err := c.compute(ctx, job)
 	if errors.Is(err, errRetired) {
 		result, err = c.compute(ctx, job)
@@ -73,9 +82,6 @@ func (c *command) Simulate(ctx context.Context, job Job, row table.Row) error {
 	}
 	err = c.withLog(err)
 	c.recycle()
-	if cleared := clearDir(c.scratch); cleared != nil && err == nil {
-		err = fmt.Errorf("empty the scratch directory: %w", cleared)
-	}
 	return err
 }
 
@@ -167,8 +173,11 @@ func (c *command) makeScratch() (err error) {
 	return nil
 }
 
-// clearDir removes what is in a directory.
+// clearDir removes what is in a directory, if there is one.
 func clearDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))

@@ -139,6 +139,21 @@ func TestLongLivedProgramLeavesArraysInItsScratchDirectory(t *testing.T) {
 	wantFailure(t, failure, message.ClassInvalidOutput, "no such file")
 }
 
+func TestScratchDirectoryIsEmptyAfterAFailure(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"error", "no_result", "fail", "segfault"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, commandSpec(time.Minute, []table.Column{grid}, "python3", "modes.py"), simulator.Options{Dir: "testdata"})
+			if err := b.run(t, `{"mode": "array_then", "end": "`+end+`"}`); err == nil {
+				t.Fatal("the task has not failed")
+			}
+			failure := b.run(t, `{"mode": "answer", "result": {"value": {"$npy": "v.npy"}}}`)
+			wantFailure(t, failure, message.ClassInvalidOutput, "no such file")
+		})
+	}
+}
+
 func TestChangedProgramStopsTheNextTask(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
