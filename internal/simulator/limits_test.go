@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,35 +99,46 @@ func TestReportedErrorsCountAsTasksOfAProcess(t *testing.T) {
 	}
 }
 
+// It greets nobody, so that its first answer has both times.
 func TestSlowStartHasItsOwnTime(t *testing.T) {
 	t.Parallel()
-	const more = time.Hour // the program needs more than its timeout before it reads
-	b := limited(t, spec.Command{Args: []string{"slow", "0.5"}, Timeout: 400 * time.Millisecond, StartTimeout: more})
+	b := limited(t, spec.Command{Args: []string{"slow", "0.1"}, Timeout: time.Millisecond, StartTimeout: time.Hour})
 	if got := b.mustRun(t, `{"mode": "ok"}`); got != 1.0 {
 		t.Errorf("got %v", got)
 	}
 }
 
-// The greeting says that the start is over.
+// The greeting says that the start is over. Nothing else ends this task within
+// the hour.
 func TestGreetingEndsTheStart(t *testing.T) {
 	t.Parallel()
-	b := limited(t, spec.Command{Args: []string{"slow", "0"}, Timeout: 50 * time.Millisecond, StartTimeout: time.Hour})
+	b := limited(t, spec.Command{Args: []string{"greet"}, Timeout: 50 * time.Millisecond, StartTimeout: time.Hour})
 	wantFailure(t, b.run(t, `{"mode": "late"}`), message.ClassTimeout, "no answer within 50ms")
 }
 
+// The first task of a process has an hour, the second has not.
 func TestLateAnswerIsNobodys(t *testing.T) {
 	t.Parallel()
-	b := modes(t, 300*time.Millisecond)
+	b := limited(t, spec.Command{Timeout: 300 * time.Millisecond, StartTimeout: time.Hour})
+	b.mustRun(t, `{"mode": "ok"}`)
 	wantFailure(t, b.run(t, `{"mode": "late"}`), message.ClassTimeout, "no answer within 300ms")
+	if got := b.mustRun(t, `{"mode": "count"}`); got != 0.0 {
+		t.Errorf("the task after it got %v, want the first answer of another process", got)
+	}
 }
 
 func TestOnlyTheIDMakesAnAnswer(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"wrong_id", "no_id"} {
+	for mode, line := range map[string]string{
+		"wrong_id": `{"id": "7.1-10", "result": {"value": 2}}`,
+		"no_id":    `{"result": {"value": 2}}`,
+	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			b := modes(t, 300*time.Millisecond)
-			wantFailure(t, b.run(t, `{"mode": "`+mode+`"}`), message.ClassTimeout, "no answer")
+			failure := wantFailure(t, modes(t, time.Minute).run(t, `{"mode": "`+mode+`"}`), message.ClassCrash, "no answer")
+			if !slices.Contains(failure.Log, line) {
+				t.Errorf("no line %q in the log %q", line, failure.Log)
+			}
 		})
 	}
 }

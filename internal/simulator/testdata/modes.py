@@ -194,11 +194,13 @@ def twice(task):
 
 
 def wrong_id(task):
-    result({"id": task["id"] + "0"}, value=1)
+    result({"id": task["id"] + "0"}, value=2)
+    sys.exit(0)
 
 
 def no_id(task):
-    say(result={"value": 1})
+    say(result={"value": 2})
+    sys.exit(0)
 
 
 def special(task):
@@ -268,6 +270,7 @@ def many_errors(task):
 
 if len(sys.argv) > 1 and sys.argv[1] == "slow":  # to start
     time.sleep(float(sys.argv[2]))
+if len(sys.argv) > 1 and sys.argv[1] == "greet":
     say(hello={"name": "modes", "version": "1"})
 if len(sys.argv) > 1 and sys.argv[1] == "chatty":
     print("banner " * 50000)
