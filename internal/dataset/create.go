@@ -149,15 +149,17 @@ func (b *builder) makeColumn(g group, c table.Column, rows *h5.Dataset, keeps bo
 	return err
 }
 
-// setFillValue names the value that stands in kept rows of failed tasks.
+// setFillValue names the value that stands in kept rows of failed tasks, and
+// for what a row does not have along a padded dimension.
 func setFillValue(d *h5.Dataset, g group, c table.Column, keeps bool) error {
-	if !keeps || !g.results[c.Name] || c.Type.Kind == table.String {
+	mayLack := keeps && g.results[c.Name] || len(c.Padded) > 0
+	if !mayLack || c.Type.Kind == table.String {
 		return nil
 	}
 	block := table.NewBlock(table.Columns{{Name: c.Name, Type: c.Type}}, 1)
-	value := block.Append().Bytes(0)
-	fillValue(c.Type, value)
-	return d.SetNumbers("_FillValue", column.Type(c.Type), 1, value)
+	row := block.Append()
+	row.FillColumn(0)
+	return d.SetNumbers("_FillValue", column.Type(c.Type), 1, row.Bytes(0))
 }
 
 // scale returns the dimension scale of a group, making it at its first use.

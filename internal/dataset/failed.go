@@ -74,9 +74,8 @@ func (f *failed) fill(first int64, block *table.Block) error {
 			continue
 		}
 		row := block.Row(i)
-		row.Clear()
-		for c, column := range block.Columns() {
-			fillValue(column.Type, row.Bytes(c))
+		for c := range block.Columns() {
+			row.FillColumn(c)
 		}
 		row.SetTask(first + int64(i))
 		if err := row.SetKey(f.keys[at]); err != nil {
@@ -84,18 +83,6 @@ func (f *failed) fill(first int64, block *table.Block) error {
 		}
 	}
 	return nil
-}
-
-// fillValue gives the elements of a cleared row their fill value. Floats are
-// NaN and strings empty already; integers become the smallest of their type,
-// which no simulator should return.
-func fillValue(t table.Type, elements []byte) {
-	if t.IsFloat() || t.Kind == table.String {
-		return
-	}
-	for end := t.Bytes(); end <= len(elements); end += t.Bytes() {
-		elements[end-1] = 0x80 // the sign bit
-	}
 }
 
 // status returns the values of the column `status` of n tasks.

@@ -232,6 +232,9 @@ func setResult(row table.Row, first int, columns table.Columns, result map[strin
 		if !ok {
 			return invalid("column %q is missing in the result", column.Name)
 		}
+		if len(column.Padded) > 0 {
+			row.FillColumn(first + i)
+		}
 		var err error
 		if name, isFile := npyName(value); isFile {
 			err = setFromNPY(row, first+i, scratch, name)

@@ -24,7 +24,9 @@
 // Every other line, all of standard error, and what stands before an answer on
 // its line, is the log of the task. A result has every column and nothing
 // else. A column without a shape takes one value; others take arrays nested as
-// the shape is, row-major, or one flat array with exactly as many elements.
+// the shape is, row-major, or one flat array with exactly as many elements. Along
+// padded dimensions nested arrays may be shorter; fill values stand for the
+// rest, which no limit is for.
 // NaN, Infinity and -Infinity may stand bare, null is NaN in a column of
 // floats; whether a column takes them is for its declaration to say. An answer
 // is 64 MiB long at most. At the end of its input the program is to exit; one
@@ -172,11 +174,22 @@ func firstResult(row table.Row, name string) (int, error) {
 }
 
 // checkRow makes a breach of what a column declares the failure of its task.
-func checkRow(row table.Row) error {
-	var breach *table.ContractError
-	if err := row.Check(); errors.As(err, &breach) {
+func checkRow(row table.Row) error { return breachOf(row.Check()) }
+
+// checkGiven does so for an element of a padded column, where the row does not
+// tell a fill value that the simulator has given.
+func checkGiven(row table.Row, c, i int) error {
+	if len(row.Columns()[c].Padded) == 0 {
+		return nil
+	}
+	return breachOf(row.CheckElement(c, i))
+}
+
+func breachOf(err error) error {
+	if breach, ok := errors.AsType[*table.ContractError](err); ok {
 		return &Error{Class: message.ClassInvalidOutput, Message: breach.Error()}
-	} else if err != nil {
+	}
+	if err != nil {
 		return fmt.Errorf("check row: %w", err)
 	}
 	return nil

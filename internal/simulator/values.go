@@ -14,13 +14,15 @@ import (
 
 // setColumn puts value, which is valid JSON, into column c of row. A column
 // without a shape takes one value. Others take arrays nested as the shape is,
-// row-major, or one flat array with exactly as many elements. In a column of
+// row-major, or one flat array with exactly as many elements. Along a padded
+// dimension nested arrays may be shorter: the elements of c that are not given
+// keep what they hold. In a column of
 // floats null stands for NaN, which is how JavaScript writes it, and a number
 // too large for a float64 is infinite.
 func setColumn(row table.Row, c int, value json.RawMessage) error {
 	column := row.Columns()[c]
 	shape := column.Shape
-	if len(shape) > 1 && isFlat(value) {
+	if noRows := isEmpty(value) && len(shape) > 0 && column.IsPadded(shape[0]); len(shape) > 1 && isFlat(value) && !noRows {
 		shape = []table.Dim{{Name: "element", Size: column.Elements()}}
 	}
 	v := values{row: row, c: c, column: column, rest: value}
@@ -31,6 +33,12 @@ func setColumn(row table.Row, c int, value json.RawMessage) error {
 func isFlat(value []byte) bool {
 	inner, isArray := bytes.CutPrefix(bytes.TrimSpace(value), []byte("["))
 	return isArray && !bytes.HasPrefix(bytes.TrimSpace(inner), []byte("["))
+}
+
+// isEmpty tells whether value is an array without elements.
+func isEmpty(value []byte) bool {
+	inner, isArray := bytes.CutPrefix(bytes.TrimSpace(value), []byte("["))
+	return isArray && bytes.HasPrefix(bytes.TrimSpace(inner), []byte("]"))
 }
 
 // values reads the elements of one column from valid JSON, one after the
@@ -56,7 +64,7 @@ func (v *values) read(shape []table.Dim) error {
 }
 
 func (v *values) readArray(dim table.Dim, inner []table.Dim) error {
-	n := 0
+	start, n := v.next, 0
 	for ; v.more(); n++ {
 		if n == dim.Size {
 			return v.breach("there are more than %d elements along %q", dim.Size, dim.Name)
@@ -65,12 +73,17 @@ func (v *values) readArray(dim table.Dim, inner []table.Dim) error {
 			return err
 		}
 	}
-	if n < dim.Size {
+	switch {
+	case n < dim.Size && v.column.IsPadded(dim):
+		v.next = start + dim.Size*elements(inner)
+	case n < dim.Size:
 		return v.breach("there are %d of %d elements along %q", n, dim.Size, dim.Name)
 	}
 	v.token() // the closing bracket
 	return nil
 }
+
+func elements(shape []table.Dim) int { return table.Column{Shape: shape}.Elements() }
 
 // more tells whether the array that is being read has another element.
 func (v *values) more() bool {
@@ -106,6 +119,9 @@ func (v *values) set(token []byte) error {
 	}
 	if err != nil {
 		return v.breach("%w", err)
+	}
+	if err := checkGiven(v.row, v.c, v.next); err != nil {
+		return err
 	}
 	v.next++
 	return nil

@@ -22,7 +22,7 @@ func TestCanonicalForm(t *testing.T) {
 			`"simulator":{"command":["./sim.sh","sim.sh","--fast","tasks.csv","no-such-file","."],"timeout":"1h30m",` +
 			`"start_timeout":"5m","max_rss":"2GiB","threads":4,"recycle_after":500,"environment":["MODEL_DATA=/data","LICENSE"]},` +
 			`"columns":[{"name":"aep","type":"f64","unit":"GW h","description":"yield","min":0,"max":10000,"finite":true},` +
-			`{"name":"label","type":"string(8)","finite":false},{"name":"layout","type":"f32","shape":{"turbine":100,"xy":2},"finite":false}]}`,
+			`{"name":"label","type":"string(8)","finite":false},{"name":"layout","type":"f32","shape":{"turbine":100,"xy":2},"padded":["turbine"],"finite":false}]}`,
 	} {
 		if got := canonical(t, load(t, path)); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", path, got, want)

@@ -199,6 +199,8 @@ func columnForm(c *table.Column) form.Shape {
 			form.Map(&c.Shape, 1, namePattern, checkDimension, func(d *table.Dim) (*string, form.Shape) {
 				return &d.Name, form.Int(&d.Size, 1, table.MaxRowBytes)
 			})),
+		form.Optional("padded", "dimensions along which a row may have fewer elements, as in [turbine]; fill values stand for the others",
+			form.List(&c.Padded, 1, func(name *string) form.Shape { return form.Text(name, namePattern, checkDimension) })),
 		form.Optional("unit", "unit in UDUNITS notation, as in m s-1", form.Text(&c.Unit, "", nil)),
 		form.Optional("description", "what a reader of the dataset must know", form.Text(&c.Description, "", nil)),
 		form.Optional("min", "smallest value allowed", limitForm(&c.Min)),

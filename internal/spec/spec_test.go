@@ -60,7 +60,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 	columns := []table.Column{
 		{Name: "aep", Type: table.Type{Kind: table.Float64}, Unit: "GW h", Description: "yield", Min: &zero, Max: &most, Finite: true},
 		{Name: "label", Type: table.Type{Kind: table.String, Length: 8}},
-		{Name: "layout", Type: table.Type{Kind: table.Float32}, Shape: []table.Dim{{Name: "turbine", Size: 100}, {Name: "xy", Size: 2}}},
+		{Name: "layout", Type: table.Type{Kind: table.Float32}, Shape: []table.Dim{{Name: "turbine", Size: 100}, {Name: "xy", Size: 2}}, Padded: []string{"turbine"}},
 	}
 	if diff := cmp.Diff(columns, s.Columns); diff != "" {
 		t.Errorf("columns (-want +got):\n%s", diff)

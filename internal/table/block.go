@@ -108,6 +108,31 @@ func (r Row) fill(c int, column Column) {
 	}
 }
 
+// FillColumn gives every element of column c the fill value of its type: NaN,
+// the empty string, and the smallest integer, which no simulator should return.
+func (r Row) FillColumn(c int) {
+	t := r.block.columns[c].Type
+	r.fill(c, r.block.columns[c])
+	if t.IsFloat() || t.Kind == String {
+		return
+	}
+	bytes := r.Bytes(c)
+	for end := t.Bytes(); end <= len(bytes); end += t.Bytes() {
+		bytes[end-1] = 0x80 // the sign bit
+	}
+}
+
+// isFill tells whether element i of column c holds the fill value of its type.
+func (r Row) isFill(c, i int) bool {
+	switch v := r.Get(c, i).(type) {
+	case float64:
+		return math.IsNaN(v)
+	case int64:
+		return v == -1<<(8*r.block.columns[c].Type.Bytes()-1)
+	}
+	return false
+}
+
 // Task returns the index in the column `task`.
 func (r Row) Task() int64 {
 	return int64(binary.LittleEndian.Uint64(r.Bytes(0))) //nolint:gosec // same bits
@@ -300,17 +325,33 @@ func (e *ContractError) Error() string {
 }
 
 // Check returns a *ContractError for the first value that breaks its column's
-// Finite, Min or Max, or nil. NaN is judged by Finite alone.
+// Finite, Min or Max, or nil. NaN is judged by Finite alone. In a padded
+// column fill values pass: the row does not tell what was given.
 func (r Row) Check() error {
 	for c, column := range r.block.columns {
 		if !column.Finite && column.Min == nil && column.Max == nil || column.Type.Kind == String {
 			continue
 		}
 		for i := range column.Elements() {
-			if reason := column.breach(r.number(c, i)); reason != "" {
-				return &ContractError{Column: column.Name, Element: i, Reason: reason}
+			if len(column.Padded) > 0 && r.isFill(c, i) {
+				continue
+			}
+			if err := r.CheckElement(c, i); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// CheckElement does the same for one element, which may be no fill.
+func (r Row) CheckElement(c, i int) error {
+	column := r.block.columns[c]
+	if column.Type.Kind == String {
+		return nil
+	}
+	if reason := column.breach(r.number(c, i)); reason != "" {
+		return &ContractError{Column: column.Name, Element: i, Reason: reason}
 	}
 	return nil
 }

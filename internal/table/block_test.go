@@ -262,6 +262,41 @@ func TestCheckJudgesIntegers(t *testing.T) {
 	checkBreach(t, row, "")
 }
 
+func TestFillValuesPassInPaddedColumns(t *testing.T) {
+	t.Parallel()
+	for text, fill := range map[string]any{
+		"f64": nil, "f32": nil, "string(3)": "",
+		"i64": int64(math.MinInt64), "i32": int64(math.MinInt32), "i8": int64(math.MinInt8), "bool": int64(math.MinInt8),
+	} {
+		column := table.Column{Name: "x", Type: typeOf(t, text), Shape: []table.Dim{{Name: "n", Size: 2}}, Padded: []string{"n"}}
+		if column.Type.Kind != table.String {
+			column.Min, column.Finite = new(1.0), true
+		}
+		row := table.NewBlock(table.Columns{table.TaskIndex(), column}, 1).Append()
+		row.FillColumn(1)
+		checkBreach(t, row, "")
+		got := row.Get(1, 1)
+		if f, isFloat := got.(float64); fill == nil && (!isFloat || !math.IsNaN(f)) || fill != nil && got != fill {
+			t.Errorf("the fill value of %s is %v", text, got)
+		}
+		if text == "f64" || text == "i8" {
+			if err := row.Set(1, 1, int64(0)); err != nil {
+				t.Fatal(err)
+			}
+			checkBreach(t, row, `column "x", element 1: 0 is below the minimum 1`)
+		}
+	}
+}
+
+func TestFillValueThatIsGivenIsJudged(t *testing.T) {
+	t.Parallel()
+	column := table.Column{Name: "x", Type: typeOf(t, "f64"), Shape: []table.Dim{{Name: "n", Size: 2}}, Padded: []string{"n"}, Finite: true}
+	row := table.NewBlock(table.Columns{table.TaskIndex(), column}, 1).Append()
+	if err := row.CheckElement(1, 0); err == nil || err.Error() != `column "x", element 0: NaN is not finite` {
+		t.Errorf("got %v", err)
+	}
+}
+
 func checkBreach(t *testing.T, row table.Row, want string) {
 	t.Helper()
 	err := row.Check()

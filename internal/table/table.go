@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -118,6 +119,7 @@ type Column struct {
 	Name        string   `json:"name"`
 	Type        Type     `json:"type"`
 	Shape       []Dim    `json:"shape,omitempty"`       // none: one element in each row
+	Padded      []string `json:"padded,omitempty"`      // dimensions along which a row may have fewer elements
 	Unit        string   `json:"unit,omitempty"`        // UDUNITS text, "1" where dimensionless
 	LongName    string   `json:"long_name,omitempty"`   // a few words, for axis labels
 	Description string   `json:"description,omitempty"` // what a reader must know
@@ -135,6 +137,10 @@ func (c Column) Elements() int {
 	}
 	return n
 }
+
+// IsPadded tells whether a row may have fewer elements along d. Fill values
+// stand for those it has not.
+func (c Column) IsPadded(d Dim) bool { return slices.Contains(c.Padded, d.Name) }
 
 // RowBytes returns the number of bytes in each row.
 func (c Column) RowBytes() int { return c.Elements() * c.Type.Bytes() }
@@ -225,6 +231,18 @@ func (c Column) validateShape(sizes map[string]int) error {
 		sizes[d.Name] = d.Size
 		if elements *= d.Size; elements > MaxRowBytes {
 			return fmt.Errorf("column %q has more than %d elements in a row", c.Name, MaxRowBytes)
+		}
+	}
+	return c.validatePadding()
+}
+
+func (c Column) validatePadding() error {
+	for i, name := range c.Padded {
+		if !slices.ContainsFunc(c.Shape, func(d Dim) bool { return d.Name == name }) {
+			return fmt.Errorf("column %q is padded along %q, which is no dimension of it", c.Name, name)
+		}
+		if slices.Contains(c.Padded[:i], name) {
+			return fmt.Errorf("column %q is padded along %q twice", c.Name, name)
 		}
 	}
 	return nil

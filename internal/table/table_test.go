@@ -86,6 +86,8 @@ func TestValidate(t *testing.T) {
 		`column "a" has more than 67108864 elements in a row`:                                  {column("a", dim("x", 1<<20), dim("y", 1<<20))},
 		`dimension "x" has size 3 in column "b" and 2 elsewhere`:                               {column("a", dim("x", 2)), column("b", dim("x", 3))},
 		`"x" is the name of a column and of a dimension`:                                       {column("a", dim("x", 2)), column("x")},
+		`column "a" is padded along "y", which is no dimension of it`:                          {{Name: "a", Type: f64, Shape: []table.Dim{dim("x", 2)}, Padded: []string{"x", "y"}}},
+		`column "a" is padded along "x" twice`:                                                 {{Name: "a", Type: f64, Shape: []table.Dim{dim("x", 2)}, Padded: []string{"x", "x"}}},
 		"a row has 67108872 bytes: 67108864 at most":                                           {column("a", dim("x", 1<<23)), column("b")},
 		"column \"a\" has no type\nname \"-\": a letter, then letters, digits and underscores": {{Name: "a"}, column("-")},
 	} {
