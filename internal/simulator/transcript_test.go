@@ -18,40 +18,61 @@ import (
 // shows, and is asked exactly what it shows.
 func TestTranscriptOfTheManual(t *testing.T) {
 	t.Parallel()
+	transcript := transcriptOf(t, "transcript", 5)
+	path := filepath.Join(t.TempDir(), "transcript")
+	write(t, path, transcript, 0o600)
+	s := commandSpec(time.Minute, farmColumns(), "python3", "replay.py", path)
+	newBench(t, s, simulator.Options{Dir: "testdata"}).play(t, transcript)
+}
+
+func TestTranscriptOfModeExec(t *testing.T) {
+	t.Parallel()
+	transcript := transcriptOf(t, "transcript-exec", 3)
+	path := filepath.Join(t.TempDir(), "transcript")
+	write(t, path, transcript, 0o600)
+	s := commandSpec(time.Minute, farmColumns(), "python3", absolute(t, "testdata/replay.py"), path, "exec")
+	s.Simulator.Command.Exec = true
+	newBench(t, s, simulator.Options{}).play(t, transcript)
+}
+
+func farmColumns() []table.Column {
+	zero := 0.0
+	return []table.Column{
+		{Name: "aep", Type: table.Type{Kind: table.Float64}, Min: &zero, Finite: true},
+		{Name: "layout", Type: table.Type{Kind: table.Float64}, Shape: []table.Dim{{Name: "turbine", Size: 2}, {Name: "xy", Size: 2}}},
+	}
+}
+
+// transcriptOf returns a transcript in the manual, with some outcomes at least.
+func transcriptOf(t *testing.T, name string, outcomes int) string {
+	t.Helper()
 	manual, err := os.ReadFile("../../docs/SIMULATORS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(manual), "```transcript\n")
+	_, after, _ := strings.Cut(string(manual), "```"+name+"\n")
 	transcript, _, found := strings.Cut(after, "```")
 	if !found {
-		t.Fatal("the manual has no transcript")
+		t.Fatal("the manual has no", name)
 	}
-	path := filepath.Join(t.TempDir(), "transcript")
-	write(t, path, transcript, 0o600)
+	if n := strings.Count(transcript, "\n== "); n < outcomes {
+		t.Fatalf("only %d outcomes in the transcript", n)
+	}
+	return transcript
+}
 
-	zero := 0.0
-	columns := []table.Column{
-		{Name: "aep", Type: table.Type{Kind: table.Float64}, Min: &zero, Finite: true},
-		{Name: "layout", Type: table.Type{Kind: table.Float64}, Shape: []table.Dim{{Name: "turbine", Size: 2}, {Name: "xy", Size: 2}}},
-	}
-	b := newBench(t, commandSpec(time.Minute, columns, "python3", "replay.py", path), simulator.Options{Dir: "testdata"})
+// play computes the tasks of a transcript and compares what comes of them.
+func (b *bench) play(t *testing.T, transcript string) {
+	t.Helper()
 	var got string
-	outcomes := 0
 	for line := range strings.Lines(transcript) {
 		line = strings.TrimSuffix(line, "\n")
 		if request, ok := strings.CutPrefix(line, "-> "); ok {
 			got = b.replay(t, request)
 		}
-		if want, ok := strings.CutPrefix(line, "== "); ok {
-			outcomes++
-			if got != want {
-				t.Errorf("got  %s\nwant %s", got, want)
-			}
+		if want, ok := strings.CutPrefix(line, "== "); ok && got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
 		}
-	}
-	if outcomes < 5 {
-		t.Errorf("only %d outcomes in the transcript", outcomes)
 	}
 }
 
