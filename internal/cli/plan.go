@@ -237,13 +237,21 @@ func showPlan(out io.Writer, plan *producer.Plan, path string) error {
 	return w.Flush()
 }
 
-// shapeOf returns a column's type and shape as in "f64 (row, turbine=100)".
+// shapeOf returns a column's type and shape as in "f64 (row, turbine=100)",
+// with turbine<=100 where rows may have fewer.
 func shapeOf(c table.Column) string {
 	dims := []string{table.RowDim}
 	for _, d := range c.Shape {
-		dims = append(dims, fmt.Sprintf("%s=%d", d.Name, d.Size))
+		dims = append(dims, sizeOf(c, d))
 	}
 	return fmt.Sprintf("%s (%s)", c.Type, strings.Join(dims, ", "))
+}
+
+func sizeOf(c table.Column, d table.Dim) string {
+	if c.IsPadded(d) {
+		return fmt.Sprintf("%s<=%d", d.Name, d.Size)
+	}
+	return fmt.Sprintf("%s=%d", d.Name, d.Size)
 }
 
 // showTasks lists the first tasks.

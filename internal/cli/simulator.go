@@ -231,7 +231,7 @@ func (a *app) show(r *report, row table.Row) error {
 func typeAndShape(c table.Column) string {
 	words := []string{c.Type.String()}
 	for _, d := range c.Shape {
-		words = append(words, fmt.Sprintf("%s=%d", d.Name, d.Size))
+		words = append(words, sizeOf(c, d))
 	}
 	return strings.Join(words, " ")
 }
