@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"windrow/internal/fault"
@@ -120,6 +121,41 @@ func TestReplayDuringRun(t *testing.T) {
 	}
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, without failures %s", got, want)
+	}
+}
+
+// TestReplayWhileAStaleWorkerReports stops a worker that holds a failure, and
+// lets it report it when another has failed the same task, it was replayed, and
+// its row is recorded. The report is too late to count.
+func TestReplayWhileAStaleWorkerReports(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{
+		"tasks": "{matrix: {farm_id: 1..4, seed: [3]}}", "simulator": "{command: [python3, trouble.py]}",
+		"columns": "[{name: aep, type: f64}]", "retry": "{error: 0}", "failures": "{allow: 4}",
+	}))
+	c.addTrouble(t)
+	hold, held, release := c.hold(t, "seal")
+	rules := fault.MergerComplete + "=hold@" + hold + "," + fault.WorkerSimulated + "=stop@" + c.path("stopped")
+	p := c.start(t, []string{"WINDROW_FAULT=" + rules}, "run", "spec.yaml", "--workers", "2")
+	held()
+	if s := c.status(t); s["failed"].(float64) != 4 {
+		t.Fatalf("status before the replay: %v", s)
+	}
+	c.mend(t)
+	c.run(t, 0, "replay", "--failed", "--wait")
+	before := c.status(t)["events"].(float64)
+	for _, pid := range c.children(t, "worker") {
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the stale worker to report", func() bool { return c.status(t)["events"].(float64) > before })
+	if s := c.status(t); s["recorded"].(float64) != 4 || s["failed"].(float64) != 0 {
+		t.Errorf("status after the report: %v", s)
+	}
+	release()
+	if code := p.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

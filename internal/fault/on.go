@@ -5,6 +5,7 @@ package fault
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,14 +95,22 @@ func (r rule) act() {
 		}
 		_ = f.Close()
 	}
-	signal := syscall.SIGKILL
 	if r.action == "stop" {
-		signal = syscall.SIGSTOP
+		stop()
+		return
 	}
-	_ = syscall.Kill(os.Getpid(), signal)
-	if r.action == "kill" {
-		select {} // until the signal arrives
-	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal arrives
+}
+
+// stop stops the process and returns when it is continued. A signal is for the
+// process: the thread that sends it may run on for a while.
+func stop() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	<-continued
 }
 
 // hold waits while the file exists.
