@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -46,15 +45,11 @@ with its time by the broker's clock.`,
 }
 
 func (a *app) explain(ctx context.Context, o explainOptions, id string) error {
-	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closing() }() // nothing was written
-	run, err := pickRun(ctx, conn, id)
-	if err != nil {
-		return err
-	}
 	s, err := fold(ctx, run)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,15 +61,11 @@ one of them here, to see what happens.
 }
 
 func (a *app) failed(ctx context.Context, o failedOptions, id string) error {
-	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closing() }() // nothing was written
-	run, err := pickRun(ctx, conn, id)
-	if err != nil {
-		return err
-	}
 	s, err := fold(ctx, run)
 	if err != nil {
 		return err

@@ -82,15 +82,11 @@ func (o replayOptions) check() error {
 }
 
 func (a *app) replay(ctx context.Context, o replayOptions, id string) (err error) {
-	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
-	run, err := pickRun(ctx, conn, id)
-	if err != nil {
-		return err
-	}
 	s, err := fold(ctx, run)
 	if err != nil {
 		return err

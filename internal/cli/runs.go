@@ -2,149 +2,102 @@ package cli
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
+	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
 
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/queue"
 )
 
-// fold reads the ledger of a run to its present end.
-func fold(ctx context.Context, run *queue.Run) (*ledger.State, error) {
-	s := ledger.New(run.Digest())
-	err := eachEvent(ctx, run, func(e ledger.Entry) { _ = s.Apply(e) }) // what is ignored has no effect on the state
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+type runsOptions struct {
+	connectFlags
+	json bool
 }
 
-// eachEvent passes the events of a run on, to the ledger's present end.
-func eachEvent(ctx context.Context, run *queue.Run, visit func(ledger.Entry)) error {
-	info, err := run.EventsInfo(ctx)
-	if err != nil || info.LastSeq == 0 {
+func newRuns(a *app) *cobra.Command {
+	o := runsOptions{}
+	c := &cobra.Command{
+		Use:   "runs",
+		Short: "List the runs of a broker or state directory",
+		Example: `  windrow runs
+  windrow runs --json
+  windrow runs --nats nats://127.0.0.1:4222`,
+		Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error { return a.runs(c.Context(), o) },
+	}
+	o.connectFlags.add(c)
+	c.Flags().BoolVar(&o.json, "json", false, "print a JSON array")
+	return c
+}
+
+// listedRun is a run as `windrow runs --json` prints it.
+type listedRun struct {
+	Run      message.RunID `json:"run"`
+	State    string        `json:"state"` // created, open, failing or sealed
+	Tasks    int64         `json:"tasks"`
+	Recorded int64         `json:"recorded"`
+	Failed   int64         `json:"failed"`
+	Bytes    uint64        `json:"bytes"` // of the tasks in the broker
+	Created  time.Time     `json:"created"`
+}
+
+func (a *app) runs(ctx context.Context, o runsOptions) error {
+	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	if err != nil {
 		return err
 	}
-	reading, stop := context.WithCancel(ctx)
-	defer stop()
-	var last uint64
-	err = run.Events(reading, 1, func(e ledger.Entry) {
-		if last >= info.LastSeq {
-			return
-		}
-		visit(e)
-		if last = e.Seq; last >= info.LastSeq {
-			stop()
-		}
-	})
-	if last >= info.LastSeq {
-		return nil
-	}
-	return fmt.Errorf("read the ledger of %s: %w", run.ID(), errors.Join(err, ctx.Err()))
-}
-
-// plannedOf returns what the ledger of a run says it is, or nil if the run was
-// never opened.
-func plannedOf(ctx context.Context, conn *queue.Conn, id message.RunID) (*message.Planned, error) {
-	run, err := conn.OpenRun(ctx, id)
+	defer func() { _ = closing() }() // nothing was written
+	infos, err := conn.Runs(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s, err := fold(ctx, run)
-	if err != nil {
-		return nil, err
-	}
-	return s.Planned(), nil
-}
-
-// pickRun opens the run with the id, or without one the newest.
-func pickRun(ctx context.Context, conn *queue.Conn, id string) (*queue.Run, error) {
-	if id != "" {
-		parsed, err := message.ParseRunID(id)
+	slices.SortFunc(infos, func(a, b queue.RunInfo) int { return b.Created.Compare(a.Created) })
+	listed := make([]listedRun, 0, len(infos))
+	for _, info := range infos {
+		run, err := conn.OpenRun(ctx, info.ID)
 		if err != nil {
-			return nil, &exitError{exitUsage, err, "windrow status"}
-		}
-		run, err := conn.OpenRun(ctx, parsed)
-		if errors.Is(err, queue.ErrNoRun) {
-			return nil, &exitError{exitUsage, fmt.Errorf("there is no run %s", parsed), "windrow status"}
-		}
-		return run, err
-	}
-	runs, err := conn.Runs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(runs) == 0 {
-		return nil, &exitError{exitUsage, errors.New("there is no run"), "windrow run SPEC"}
-	}
-	newest := slices.MaxFunc(runs, func(a, b queue.RunInfo) int { return a.Created.Compare(b.Created) })
-	return conn.OpenRun(ctx, newest.ID)
-}
-
-const awaitInterval = time.Second
-
-// awaitRun waits for the run with the id to be there, or without one for any
-// run that is not sealed.
-func awaitRun(ctx context.Context, conn *queue.Conn, id string, log *slog.Logger) (*queue.Run, error) {
-	if id != "" {
-		if _, err := message.ParseRunID(id); err != nil {
-			return nil, &exitError{exitUsage, err, "windrow status"}
-		}
-	}
-	ticker := time.NewTicker(awaitInterval)
-	defer ticker.Stop()
-	for waited := false; ; waited = true {
-		run, err := findRun(ctx, conn, id)
-		if err != nil && !errors.Is(err, queue.ErrNoRun) && !errors.Is(err, queue.ErrUnreachable) {
-			return nil, err
-		}
-		if run != nil {
-			return run, nil
-		}
-		if !waited {
-			log.InfoContext(ctx, "waiting for a run", "id", id)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
-// wantsWork tells whether a run is planned, not sealed, and may still succeed.
-func wantsWork(s *ledger.State) bool {
-	sealed, _ := s.Sealed()
-	return sealed == nil && s.Planned() != nil && s.Settings() != nil && s.Failed() <= s.Settings().Allow.Of(s.Tasks())
-}
-
-// findRun returns the run with the id, or without one the oldest that wants
-// work; nil if there is none.
-func findRun(ctx context.Context, conn *queue.Conn, id string) (*queue.Run, error) {
-	if id != "" {
-		return conn.OpenRun(ctx, message.RunID(id))
-	}
-	runs, err := conn.Runs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(runs, func(a, b queue.RunInfo) int { return a.Created.Compare(b.Created) })
-	for _, r := range runs {
-		run, err := conn.OpenRun(ctx, r.ID)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		s, err := fold(ctx, run)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if wantsWork(s) {
-			return run, nil
-		}
+		listed = append(listed, listedRun{
+			info.ID, stateOf(s), s.Tasks(), s.Recorded(), s.Failed(), info.TaskBytes, info.Created.UTC(),
+		})
 	}
-	return nil, nil
+	if o.json {
+		return json.NewEncoder(a.stdout).Encode(listed)
+	}
+	if len(listed) == 0 {
+		fmt.Fprintln(a.stdout, "there is no run\nnext: windrow run SPEC")
+		return nil
+	}
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, r := range listed {
+		fmt.Fprintf(t, "%s\t%s\t%s of %s recorded, %s failed\t%s\t%s\n", r.Run, r.State, humanize.Comma(r.Recorded),
+			humanize.Comma(r.Tasks), humanize.Comma(r.Failed), humanize.IBytes(r.Bytes), humanize.Time(r.Created))
+	}
+	return t.Flush()
+}
+
+// stateOf returns the state of a run in a word, by its ledger alone.
+func stateOf(s *ledger.State) string {
+	switch sealed, _ := s.Sealed(); {
+	case sealed != nil:
+		return "sealed"
+	case s.Planned() == nil:
+		return "created"
+	case s.Settings() != nil && !wantsWork(s):
+		return "failing"
+	}
+	return "open"
 }

@@ -134,15 +134,11 @@ func (o simulateOptions) fromSpec(path string) (*single, error) {
 }
 
 func (a *app) fromRun(ctx context.Context, o simulateOptions, id string) (_ *single, err error) {
-	conn, closing, err := a.connect(ctx, o.connectFlags, newLog(a.stderr, slog.LevelError))
+	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closing()) }()
-	run, err := pickRun(ctx, conn, id)
-	if err != nil {
-		return nil, err
-	}
 	s, err := fold(ctx, run)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -92,16 +91,11 @@ const (
 )
 
 func (a *app) status(ctx context.Context, o statusOptions, id string) error {
-	log := newLog(a.stderr, slog.LevelError)
-	conn, closing, err := a.connect(ctx, o.connectFlags, log)
+	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = closing() }() // nothing was written
-	run, err := pickRun(ctx, conn, id)
-	if err != nil {
-		return err
-	}
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
