@@ -34,12 +34,9 @@ Workers that share memory bandwidth or a disk are slower than one alone.`,
 			if sample < 2 || sample > 10_000 {
 				return &exitError{exitUsage, fmt.Errorf("--sample %d: 2 to 10000 are allowed", sample), ""}
 			}
-			plan, err := loadPlan(args[0])
+			plan, err := loadStartable(args[0])
 			if err != nil {
 				return err
-			}
-			if problems := checkCommand(plan.Spec); len(problems) > 0 {
-				return specError(args[0], problems)
 			}
 			return a.estimate(a.stops.gentle, plan, sample)
 		},

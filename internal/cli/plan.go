@@ -99,6 +99,18 @@ func checkStart(plan *producer.Plan, s state) error {
 	return checkDisk(plan, s.dir)
 }
 
+// loadStartable loads the plan of a spec whose simulator is on this machine.
+func loadStartable(path string) (*producer.Plan, error) {
+	plan, err := loadPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	if problems := checkCommand(plan.Spec); len(problems) > 0 {
+		return nil, specError(path, problems)
+	}
+	return plan, nil
+}
+
 // scripts are the endings by which an argument is known to be a program's file.
 var scripts = []string{".py", ".sh", ".pl", ".rb", ".jl", ".r", ".R", ".m", ".js", ".lua"}
 

@@ -69,12 +69,9 @@ Exit code 5 if an answer breaks the contract, or rows differ.`,
 			if tasks < 1 || tasks > 10_000 {
 				return &exitError{exitUsage, fmt.Errorf("--tasks %d: 1 to 10000 are allowed", tasks), ""}
 			}
-			plan, err := loadPlan(args[0])
+			plan, err := loadStartable(args[0])
 			if err != nil {
 				return err
-			}
-			if problems := checkCommand(plan.Spec); len(problems) > 0 {
-				return specError(args[0], problems)
 			}
 			return a.testSimulator(a.stops.gentle, plan, tasks)
 		},
