@@ -1,35 +1,21 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
-	"windrow/internal/dataset"
 	"windrow/internal/foreign"
-	"windrow/internal/h5"
-	"windrow/internal/shard"
 )
 
 type checkOptions struct {
 	require []string
 	json    bool
-	inside  bool
 }
 
 func newCheck(a *app) *cobra.Command {
@@ -52,10 +38,7 @@ on some damaged ones. Exit code 5 if a file is corrupt.`,
   windrow check worker_*.h5 --require farm_id,seed,aep`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case o.inside:
-				return a.checkInside(c.Context(), os.Stdin, o.require)
-			case len(args) == 0:
+			if len(args) == 0 {
 				return usageError(c, errors.New("an argument is missing: "+c.UseLine()))
 			}
 			return a.check(c.Context(), o, args)
@@ -63,10 +46,6 @@ on some damaged ones. Exit code 5 if a file is corrupt.`,
 	}
 	c.Flags().StringSliceVar(&o.require, "require", foreign.Required, "datasets that each file must have, of equal length")
 	c.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each file")
-	c.Flags().BoolVar(&o.inside, "inside", false, "check the files that standard input names in this process")
-	if err := c.Flags().MarkHidden("inside"); err != nil {
-		panic(err) // the flag was added a line above
-	}
 	return c
 }
 
@@ -86,11 +65,14 @@ func (v verdict) String() string {
 }
 
 func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
-	r := &reader{require: o.require}
-	defer r.stop()
+	r, err := newReader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
 	valid, rows := 0, int64(0)
 	for _, file := range files {
-		v, err := r.examine(ctx, file)
+		v, err := examine(ctx, r, file, o.require)
 		if err != nil {
 			return err
 		}
@@ -114,154 +96,34 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	return nil
 }
 
-// reader examines files in a child process, which is used until it dies.
-type reader struct {
-	require []string
-	child   *exec.Cmd
-	paths   io.WriteCloser
-	answers *bufio.Reader
-}
-
-// Limits on the wall clock of one file.
-const (
-	fileSeconds    = 60
-	fileByteSecond = 5 << 20 // one second more for so many bytes
-)
-
 // examine returns the verdict about one file. An error is about this machine.
-func (r *reader) examine(ctx context.Context, file string) (verdict, error) {
-	corrupt := func(reason string) (verdict, error) { return verdict{File: file, Reason: reason}, nil }
-	info, err := os.Stat(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return corrupt("there is no such file")
-	case err != nil:
-		return corrupt(err.Error())
-	case !info.Mode().IsRegular():
-		return corrupt("it is not a file")
-	case info.Size() == 0:
-		return corrupt("it is empty")
+func examine(ctx context.Context, r *foreign.Reader, file string, require []string) (verdict, error) {
+	v := verdict{File: file}
+	var err error
+	v.Rows, err = r.Check(ctx, file, require)
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+		v.Reason = damage.Reason
+		return v, nil
 	}
-	if r.child == nil {
-		if err := r.start(); err != nil {
-			return verdict{}, fmt.Errorf("start a reader of HDF5 files: %w", err)
-		}
-	}
-	limit := time.Duration(fileSeconds+info.Size()/fileByteSecond) * time.Second
-	answer, err := r.ask(ctx, file, limit)
-	switch {
-	case ctx.Err() != nil:
-		return verdict{}, ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return corrupt(fmt.Sprintf("reading it took longer than %s", limit))
-	case err != nil:
-		return corrupt("libhdf5 crashed on it: " + r.stop())
-	}
-	answer.File = file
-	return answer, nil
+	v.Valid = err == nil
+	return v, err
 }
 
-// start starts the child.
-func (r *reader) start() error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	child := exec.Command(program, "check", "--inside", "--require", strings.Join(r.require, ",")) //nolint:noctx // stop ends it
-	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	paths, err := child.StdinPipe()
-	if err != nil {
-		return err
-	}
-	answers, err := child.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := child.Start(); err != nil {
-		return err
-	}
-	r.child, r.paths, r.answers = child, paths, bufio.NewReader(answers)
-	return nil
+// newReader returns what reads files of others: see newForeign.
+func newReader() (*foreign.Reader, error) {
+	return foreign.NewReader(foreign.DefaultLimits, readerCommand)
 }
 
-// ask has the child examine a file. A child that takes too long is killed.
-func (r *reader) ask(ctx context.Context, file string, limit time.Duration) (v verdict, err error) {
-	ctx, done := context.WithTimeout(ctx, limit)
-	defer done()
-	kill := context.AfterFunc(ctx, func() { _ = r.child.Process.Kill() })
-	defer kill()
-	path, err := json.Marshal(file)
-	if err != nil {
-		return v, err
-	}
-	if _, err := r.paths.Write(append(path, '\n')); err != nil {
-		return v, err
-	}
-	line, err := r.answers.ReadBytes('\n')
-	if ctx.Err() != nil {
-		r.stop()
-		return v, ctx.Err()
-	}
-	if err != nil {
-		return v, err
-	}
-	return v, json.Unmarshal(line, &v)
-}
+const readerCommand = "read-foreign"
 
-// stop ends the child, if there is one, and returns how it ended.
-func (r *reader) stop() (end string) {
-	if r.child == nil {
-		return ""
+// newForeign returns the command of the process that reads files of others for
+// this one, and may die of them.
+func newForeign(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    readerCommand,
+		Short:  "Answer questions about HDF5 files on standard input; for windrow itself",
+		Hidden: true,
+		Args:   exactly(0),
+		RunE:   func(c *cobra.Command, _ []string) error { return foreign.Serve(c.Context(), os.Stdin, a.stdout) },
 	}
-	_ = r.paths.Close() // at the end of its input it ends
-	_ = r.child.Wait()  // the state says more
-	end = r.child.ProcessState.String()
-	r.child = nil
-	return end
-}
-
-// checkInside answers each path on in with a verdict.
-func (a *app) checkInside(ctx context.Context, in io.Reader, require []string) error {
-	if err := limitReading(unix.RLIM_INFINITY); err != nil { // the parent has a clock for each file
-		return err
-	}
-	out := json.NewEncoder(a.stdout)
-	for paths := json.NewDecoder(in); ; {
-		var path string
-		if err := paths.Decode(&path); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		rows, err := examine(ctx, path, require)
-		v := verdict{Valid: err == nil, Rows: rows}
-		if err != nil {
-			v.Reason = strings.Join(strings.Fields(err.Error()), " ")
-		}
-		if err := out.Encode(v); err != nil {
-			return err
-		}
-	}
-}
-
-// shardName is the name of a shard, with its digest.
-var shardName = regexp.MustCompile(`^\d{1,19}-([0-9a-f]{64})\.h5$`)
-
-// examine checks a file: one of windrow's by its digest, another by reading it.
-func examine(ctx context.Context, path string, require []string) (rows int64, err error) {
-	if m := shardName.FindStringSubmatch(filepath.Base(path)); m != nil {
-		switch sum, _, err := shard.Hash(path); {
-		case err != nil:
-			return 0, err
-		case string(sum) != m[1]:
-			return 0, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
-		}
-		return foreign.Check(path, nil) // it has the columns of its run
-	}
-	report, err := dataset.Verify(ctx, path)
-	unreadable, _ := errors.AsType[*h5.Error](err)
-	if errors.Is(err, dataset.ErrForeign) || unreadable != nil && unreadable.Op == "open" {
-		return foreign.Check(path, require)
-	}
-	return report.Rows, err
 }

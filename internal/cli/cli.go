@@ -76,7 +76,7 @@ Exit codes:
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
 		newSimulate(a), newExplain(a), newRuns(a), newVerify(a), newCheck(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
-		newMerger(a), newAuth(a), newHealth(a), newVersion(a),
+		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a),
 	)
 	return root
 }

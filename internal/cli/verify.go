@@ -11,12 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"windrow/internal/dataset"
+	"windrow/internal/foreign"
 	"windrow/internal/message"
 	"windrow/internal/shard"
 	"windrow/internal/supervisor"
@@ -132,25 +133,13 @@ const (
 	insideByteSecond = 5 << 20 // one more for so many bytes of the file, and for each farm
 )
 
-// limitReading limits this process, which is about to read an unknown file.
-func limitReading(seconds uint64) error {
-	for resource, limit := range map[int]uint64{
-		unix.RLIMIT_DATA: insideData, unix.RLIMIT_CPU: seconds, unix.RLIMIT_CORE: 0,
-	} {
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
-			return fmt.Errorf("limit this process: %w", err)
-		}
-	}
-	return nil
-}
-
 func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	seconds := uint64(insideSeconds + info.Size()/insideByteSecond + rows) //nolint:gosec // a size is not negative
-	if err := limitReading(seconds); err != nil {
+	cpu := time.Duration(insideSeconds+info.Size()/insideByteSecond+rows) * time.Second
+	if err := foreign.Limit(insideData, cpu); err != nil {
 		return err
 	}
 	report, err := dataset.Verify(ctx, path)

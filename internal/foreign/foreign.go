@@ -23,7 +23,8 @@ var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
 
 // Check reads all of the required datasets in the root of the file at path, or
 // of every one there if none is required, and returns their common number of
-// rows, the size of the first dimension. An error says in words what is wrong
+// rows, the size of the first dimension; of a damaged file the largest that
+// could be read. An error says in words what is wrong
 // with the file: it does not open, a dataset is missing or cannot be read,
 // lengths differ, a number with one value a row is NaN or infinite, or one of
 // several is infinite. NaN among several is padding.
@@ -40,8 +41,10 @@ func Check(path string, required []string) (rows int64, err error) {
 	}
 	lengths := make([]int64, len(required))
 	for i, name := range required {
-		if lengths[i], err = check(f, name); err != nil {
-			return 0, err
+		lengths[i], err = check(f, name)
+		rows = max(rows, lengths[i])
+		if err != nil {
+			return rows, err
 		}
 	}
 	if len(lengths) == 0 {
@@ -52,9 +55,9 @@ func Check(path string, required []string) (rows int64, err error) {
 		for i, name := range required {
 			each = append(each, fmt.Sprintf("%s %s", name, humanize.Comma(lengths[i])))
 		}
-		return 0, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
+		return rows, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
 	}
-	return lengths[0], nil
+	return rows, nil
 }
 
 // inWords drops what a reader knows: which file was opened.
@@ -87,7 +90,7 @@ func check(f *h5.File, name string) (rows int64, err error) {
 		return dims[0], nil
 	}
 	if err := read(d, dims, judgeOf(d, len(dims) == 1)); err != nil {
-		return 0, fmt.Errorf("dataset %s: %w", name, err)
+		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	return dims[0], nil
 }

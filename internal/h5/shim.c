@@ -72,6 +72,26 @@ herr_t h5_close_on_exec(hid_t file) {
   return fcntl(*descriptor, F_SETFD, FD_CLOEXEC) < 0 ? -1 : 0;
 }
 
+static hid_t text_type(void) {
+  hid_t type = H5Tcopy(H5T_C_S1);
+  if (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
+// What h5py writes for numpy's bool.
+static hid_t bool_type(void) {
+  hid_t type = H5Tenum_create(H5T_STD_I8LE);
+  int8_t no = 0, yes = 1;
+  if (H5Tenum_insert(type, "FALSE", &no) < 0 || H5Tenum_insert(type, "TRUE", &yes) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
 static hid_t element_type(int kind, size_t length) {
   hid_t type;
   switch (kind) {
@@ -80,9 +100,17 @@ static hid_t element_type(int kind, size_t length) {
   case KIND_INT64: return H5Tcopy(H5T_STD_I64LE);
   case KIND_INT32: return H5Tcopy(H5T_STD_I32LE);
   case KIND_INT8: return H5Tcopy(H5T_STD_I8LE);
+  case KIND_INT16: return H5Tcopy(H5T_STD_I16LE);
+  case KIND_UINT8: return H5Tcopy(H5T_STD_U8LE);
+  case KIND_UINT16: return H5Tcopy(H5T_STD_U16LE);
+  case KIND_UINT32: return H5Tcopy(H5T_STD_U32LE);
+  case KIND_UINT64: return H5Tcopy(H5T_STD_U64LE);
+  case KIND_BOOL: return bool_type();
+  case KIND_VARTEXT: return text_type();
   }
   type = H5Tcopy(H5T_C_S1);
-  if (H5Tset_size(type, length) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+  if (H5Tset_size(type, length) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0 ||
+      H5Tset_cset(type, kind == KIND_TEXT ? H5T_CSET_UTF8 : H5T_CSET_ASCII) < 0) {
     H5Tclose(type);
     return -1;
   }
@@ -150,15 +178,6 @@ static herr_t write_attribute(hid_t object, const char *name, hid_t type, hid_t 
   if (attribute < 0) return -1;
   status = H5Awrite(attribute, type, value);
   return H5Aclose(attribute) < 0 ? -1 : status;
-}
-
-static hid_t text_type(void) {
-  hid_t type = H5Tcopy(H5T_C_S1);
-  if (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
-    H5Tclose(type);
-    return -1;
-  }
-  return type;
 }
 
 herr_t h5_set_string(hid_t object, const char *name, const char *value) {

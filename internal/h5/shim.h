@@ -8,7 +8,10 @@
 #include <stdint.h>
 
 // Kinds of elements, as in type.go.
-enum { KIND_FLOAT64 = 1, KIND_FLOAT32, KIND_INT64, KIND_INT32, KIND_INT8, KIND_STRING };
+enum {
+  KIND_FLOAT64 = 1, KIND_FLOAT32, KIND_INT64, KIND_INT32, KIND_INT8, KIND_STRING,
+  KIND_INT16, KIND_UINT8, KIND_UINT16, KIND_UINT32, KIND_UINT64, KIND_BOOL, KIND_TEXT, KIND_VARTEXT
+};
 
 // What a getter returns that found something else than it was asked for.
 enum { OTHER = 1 };
@@ -27,6 +30,19 @@ int64_t h5_offset(hid_t dataset);
 int h5_is_type(hid_t dataset, int kind, size_t length);
 int h5_is_plain(hid_t dataset); // neither pointers nor members in its elements
 int h5_rank(hid_t dataset, hsize_t *dims, int max);
+
+// What files of other programs have: see stored.go.
+int h5_dataset_kind(hid_t dataset, size_t *length);
+herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer);
+herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);
+void h5_free_texts(char **texts, size_t n);
+ssize_t h5_list(hid_t file, const char *group, char **names);
+hid_t h5_open_object(hid_t file, const char *path);
+herr_t h5_close_object(hid_t object);
+int h5_attributes(hid_t object);
+ssize_t h5_attribute_name(hid_t object, int i, char *name, size_t size);
+int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, hsize_t *dims, int max);
+herr_t h5_attribute_read(hid_t object, int i, int kind, void *values);
 
 herr_t h5_set_string(hid_t object, const char *name, const char *value);
 herr_t h5_set_numbers(hid_t object, const char *name, int kind, int count, const void *values);

@@ -1,0 +1,241 @@
+package foreign
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"windrow/internal/h5"
+)
+
+// DamagedError says in words what is wrong with a file. All other errors of a
+// Reader are about this machine.
+type DamagedError struct{ Reason string }
+
+func (e *DamagedError) Error() string { return e.Reason }
+
+// damaged returns a DamagedError.
+func damaged(format string, args ...any) error {
+	return &DamagedError{fmt.Sprintf(format, args...)}
+}
+
+// Reader reads files in a child process, which is used until it dies. A death
+// is the answer to the question that it died of: the file is damaged. A Reader
+// is for one goroutine.
+type Reader struct {
+	command []string
+	limits  Limits
+	child   *child
+}
+
+// NewReader returns a reader whose child is started when it is needed: this
+// program with the arguments, which must call Serve.
+func NewReader(limits Limits, args ...string) (*Reader, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	return &Reader{command: append([]string{program}, args...), limits: limits}, nil
+}
+
+// Close ends the child.
+func (r *Reader) Close() {
+	if r.child != nil {
+		r.child.stop()
+		r.child = nil
+	}
+}
+
+// Check reads the whole file, as the function Check does. A file with a digest
+// of windrow's, a shard or a dataset, is held to it instead. Where lengths
+// could be read, rows is that of a damaged file, too.
+func (r *Reader) Check(ctx context.Context, path string, required []string) (rows int64, err error) {
+	a, err := r.ask(ctx, question{Ask: askCheck, Path: path, Required: required}, wholeFile)
+	return a.Rows, err
+}
+
+// List returns what is in a group of the file; "/" is its root.
+func (r *Reader) List(ctx context.Context, path, group string) (Group, error) {
+	a, err := r.ask(ctx, question{Ask: askList, Path: path, Object: group}, 0)
+	return a.Group, err
+}
+
+// Read returns n rows of a dataset, from row first on, 256 MiB at most. A
+// single value counts as one row.
+func (r *Reader) Read(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
+	a, err := r.ask(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n}, MaxReadBytes)
+	if err != nil {
+		return Rows{}, err
+	}
+	return a.Data, nil
+}
+
+// wholeFile stands for as many bytes as the file has.
+const wholeFile = -1
+
+// ask asks a question that may read so many bytes.
+func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, error) {
+	size, err := lookAt(q.Path)
+	if err != nil {
+		return answer{}, err
+	}
+	if bytes == wholeFile {
+		bytes = size
+	}
+	if r.child == nil {
+		if r.child, err = start(r.command); err != nil {
+			return answer{}, fmt.Errorf("start a reader of HDF5 files: %w", err)
+		}
+	}
+	q.Clock, q.Memory = r.limits.clock(bytes), r.limits.Memory
+	a, err := r.child.ask(ctx, q)
+	switch {
+	case err == nil && a.Damage != "":
+		return a, &DamagedError{a.Damage}
+	case err == nil:
+		return a, nil
+	}
+	end := r.child.stop()
+	r.child = nil
+	switch {
+	case ctx.Err() != nil:
+		return answer{}, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded), end.outOfTime():
+		return answer{}, damaged("reading it took longer than %s", q.Clock)
+	case end.outOfMemory():
+		return answer{}, damaged("reading it needs more than %s of memory", humanize.IBytes(r.limits.Memory))
+	}
+	return answer{}, damaged("libhdf5 crashed on it: %s", end.state)
+}
+
+// lookAt returns the size of a file that a child may open.
+func lookAt(path string) (size int64, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, damaged("there is no such file")
+	case err != nil:
+		return 0, damaged("%s", err)
+	case !info.Mode().IsRegular(): // a pipe would never end
+		return 0, damaged("it is not a file")
+	case info.Size() == 0:
+		return 0, damaged("it is empty")
+	}
+	return info.Size(), nil
+}
+
+// child is a process that serves.
+type child struct {
+	process   *exec.Cmd
+	questions io.WriteCloser
+	answers   *bufio.Reader
+	stderr    head
+}
+
+func start(command []string) (*child, error) {
+	c := &child{process: exec.Command(command[0], command[1:]...)} //nolint:noctx // stop ends it
+	c.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.process.Stderr = &c.stderr
+	var err error
+	if c.questions, err = c.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	answers, err := c.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.answers = bufio.NewReader(answers)
+	return c, c.process.Start()
+}
+
+// ask asks one question. After an error the child is worthless, and dead if
+// it took too long.
+func (c *child) ask(ctx context.Context, q question) (a answer, err error) {
+	ctx, done := context.WithTimeout(ctx, q.Clock)
+	defer done()
+	kill := context.AfterFunc(ctx, func() { _ = c.process.Process.Kill() })
+	defer kill()
+	line, err := json.Marshal(q)
+	if err != nil {
+		return a, err
+	}
+	if _, err := c.questions.Write(append(line, '\n')); err != nil {
+		return a, err
+	}
+	err = a.receive(c.answers)
+	if err != nil && ctx.Err() != nil {
+		return a, ctx.Err()
+	}
+	return a, err
+}
+
+// end is how a child ended.
+type end struct {
+	state string
+	said  string
+}
+
+// outOfTime tells whether it spent its CPU time.
+func (e end) outOfTime() bool { return strings.Contains(e.said, saidOfCPU) }
+
+// outOfMemory tells whether it ran into its limit: what Go and its runtime's C
+// part say then.
+func (e end) outOfMemory() bool {
+	return strings.Contains(e.said, "out of memory") || strings.Contains(e.said, "cannot allocate memory")
+}
+
+// stopGrace is the time for a child to end by itself after its last question.
+const stopGrace = time.Second
+
+func (c *child) stop() end {
+	_ = c.questions.Close() // at the end of its input it ends
+	late := time.AfterFunc(stopGrace, func() { _ = c.process.Process.Kill() })
+	defer late.Stop()
+	_ = c.process.Wait() // the state says more
+	return end{c.process.ProcessState.String(), string(c.stderr.bytes)}
+}
+
+// head keeps the beginning of what a child says: why it died, before the
+// stacks.
+type head struct{ bytes []byte }
+
+const maxSaid = 4 << 10
+
+func (h *head) Write(p []byte) (int, error) {
+	h.bytes = append(h.bytes, p[:min(len(p), maxSaid-len(h.bytes))]...)
+	return len(p), nil
+}
+
+// Group is what is in a group of a file.
+type Group struct {
+	Attributes []h5.Attribute `json:"attributes,omitempty"`
+	Datasets   []Dataset      `json:"datasets,omitempty"`
+	Groups     []string       `json:"groups,omitempty"`
+	Damaged    []string       `json:"damaged,omitempty"` // what cannot be opened
+}
+
+// Dataset is what a file says of a dataset, before anything is read of it.
+type Dataset struct {
+	Name       string         `json:"name"`
+	Type       h5.Type        `json:"type"`  // the zero Type: neither numbers nor text
+	Shape      []int64        `json:"shape"` // empty: a single value
+	Attributes []h5.Attribute `json:"attributes,omitempty"`
+}
+
+// Rows are rows of a dataset.
+type Rows struct {
+	Type  h5.Type  `json:"type"`
+	Bytes []byte   `json:"-"` // of all elements, little-endian
+	Texts [][]byte `json:"-"` // instead, of the type VarText
+}

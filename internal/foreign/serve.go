@@ -1,0 +1,274 @@
+package foreign
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"windrow/internal/dataset"
+	"windrow/internal/h5"
+	"windrow/internal/shard"
+)
+
+// question is a line of JSON to a child.
+type question struct {
+	Ask      string        `json:"ask"`
+	Path     string        `json:"path"`
+	Required []string      `json:"required,omitempty"` // of a check
+	Object   string        `json:"object,omitempty"`   // a group, or a dataset to read
+	First    int64         `json:"first,omitempty"`
+	Rows     int64         `json:"rows,omitempty"`
+	Clock    time.Duration `json:"clock"`  // of CPU time
+	Memory   uint64        `json:"memory"` // bytes
+}
+
+// What may be asked.
+const (
+	askCheck = "check"
+	askList  = "list"
+	askRead  = "read"
+)
+
+// answer is a line of JSON from a child, and bytes after it.
+type answer struct {
+	Damage string  `json:"damage,omitempty"` // what is wrong with the file
+	Rows   int64   `json:"rows,omitempty"`
+	Group  Group   `json:"group,omitzero"`
+	Data   Rows    `json:"data,omitzero"`
+	Follow int64   `json:"follow,omitempty"` // how many bytes
+	Texts  []int32 `json:"texts,omitempty"`  // the length of each text among them
+}
+
+// Limits of an answer.
+const (
+	MaxReadBytes  = 256 << 20
+	maxAnswerLine = 64 << 20
+)
+
+// Serve answers questions about files until in ends, in a process that may die
+// of them.
+func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	return serve(in, out, func(q question) (answer, error) { return examine(ctx, q) })
+}
+
+func serve(in io.Reader, out io.Writer, examine func(question) (answer, error)) error {
+	to := bufio.NewWriter(out)
+	for questions := json.NewDecoder(in); ; {
+		var q question
+		if err := questions.Decode(&q); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := Limit(q.Memory, q.Clock); err != nil {
+			return err
+		}
+		a, err := examine(q)
+		if err != nil {
+			a.Damage = strings.Join(strings.Fields(err.Error()), " ")
+		}
+		if err := a.send(to); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *answer) send(to *bufio.Writer) error {
+	content := a.Data.Bytes
+	if a.Data.Texts != nil {
+		a.Texts = make([]int32, len(a.Data.Texts))
+		for i, text := range a.Data.Texts {
+			a.Texts[i] = int32(len(text)) //nolint:gosec // read allows MaxReadBytes of all
+			content = append(content, text...)
+		}
+	}
+	a.Follow = int64(len(content))
+	if err := json.NewEncoder(to).Encode(a); err != nil {
+		return err
+	}
+	if _, err := to.Write(content); err != nil {
+		return err
+	}
+	return to.Flush()
+}
+
+// receive reads an answer. The child is not believed: it has read a file that
+// may have made it say anything.
+func (a *answer) receive(from *bufio.Reader) error {
+	line, err := readLine(from)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(line, a); err != nil {
+		return err
+	}
+	if a.Follow < 0 || a.Follow > MaxReadBytes {
+		return fmt.Errorf("an answer of %d bytes", a.Follow)
+	}
+	content := make([]byte, a.Follow)
+	if _, err := io.ReadFull(from, content); err != nil {
+		return err
+	}
+	if a.Data.Type.Kind != h5.VarText {
+		a.Data.Bytes = content
+		return nil
+	}
+	for _, n := range a.Texts {
+		if n < 0 || int(n) > len(content) {
+			return errors.New("texts of other lengths than were announced")
+		}
+		a.Data.Texts = append(a.Data.Texts, content[:n])
+		content = content[n:]
+	}
+	return nil
+}
+
+func readLine(from *bufio.Reader) (line []byte, err error) {
+	for len(line) < maxAnswerLine {
+		part, err := from.ReadSlice('\n')
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+	return nil, errors.New("an answer without an end")
+}
+
+func examine(ctx context.Context, q question) (a answer, err error) {
+	switch q.Ask {
+	case askCheck:
+		a.Rows, err = checkFile(ctx, q.Path, q.Required)
+	case askList:
+		a.Group, err = list(q.Path, q.Object)
+	case askRead:
+		a.Data, err = readRows(q.Path, q.Object, q.First, q.Rows)
+	default:
+		err = fmt.Errorf("nobody knows how to %s", q.Ask)
+	}
+	return a, err
+}
+
+// shardName is the name of a shard, with its digest.
+var shardName = regexp.MustCompile(`^\d{1,19}-([0-9a-f]{64})\.h5$`)
+
+// checkFile checks a file: one of windrow's by its digest, another by reading
+// it.
+func checkFile(ctx context.Context, path string, required []string) (rows int64, err error) {
+	if m := shardName.FindStringSubmatch(filepath.Base(path)); m != nil {
+		switch sum, _, err := shard.Hash(path); {
+		case err != nil:
+			return 0, err
+		case string(sum) != m[1]:
+			return 0, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
+		}
+		return Check(path, nil) // it has the columns of its run
+	}
+	report, err := dataset.Verify(ctx, path)
+	unreadable, _ := errors.AsType[*h5.Error](err)
+	if errors.Is(err, dataset.ErrForeign) || unreadable != nil && unreadable.Op == "open" {
+		return Check(path, required)
+	}
+	return report.Rows, err
+}
+
+// list returns what is in a group.
+func list(path, group string) (g Group, err error) {
+	f, err := h5.Open(path)
+	if err != nil {
+		return g, inWords(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	members, err := f.Members(group)
+	if err != nil {
+		return g, fmt.Errorf("group %s cannot be listed: %w", group, inWords(err))
+	}
+	g.Groups, g.Damaged = members.Groups, members.Damaged
+	if g.Attributes, err = f.Attributes(group); err != nil {
+		return g, fmt.Errorf("attributes of group %s cannot be read: %w", group, inWords(err))
+	}
+	for _, name := range members.Datasets {
+		d, err := describe(f, strings.TrimSuffix(group, "/")+"/"+name)
+		if err != nil {
+			return g, fmt.Errorf("dataset %s cannot be described: %w", name, inWords(err))
+		}
+		d.Name = name
+		g.Datasets = append(g.Datasets, d)
+	}
+	return g, nil
+}
+
+func describe(f *h5.File, path string) (about Dataset, err error) {
+	d, err := f.Dataset(path)
+	if err != nil {
+		return about, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if about.Shape, err = d.Dims(); err != nil {
+		return about, err
+	}
+	about.Type, _ = d.Any() // the zero Type says that there is none
+	about.Attributes, err = f.Attributes(path)
+	return about, err
+}
+
+// readRows returns rows of a dataset.
+func readRows(path, name string, first, n int64) (rows Rows, err error) {
+	f, err := h5.Open(path)
+	if err != nil {
+		return rows, inWords(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	d, err := f.Dataset(name)
+	if errors.Is(err, h5.ErrNotFound) {
+		return rows, fmt.Errorf("dataset %s is missing", name)
+	}
+	if err != nil {
+		return rows, fmt.Errorf("dataset %s cannot be opened: %w", name, inWords(err))
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	rows, err = readFrom(d, first, n)
+	if err != nil {
+		return Rows{}, fmt.Errorf("dataset %s: rows %d to %d cannot be read: %w", name, first, first+n-1, inWords(err))
+	}
+	return rows, nil
+}
+
+func readFrom(d *h5.Dataset, first, n int64) (rows Rows, err error) {
+	if rows.Type, err = d.Any(); err != nil {
+		return rows, err
+	}
+	dims, err := d.Dims()
+	if err != nil {
+		return rows, err
+	}
+	size := n
+	for _, dim := range append([]int64{int64(max(1, rows.Type.Bytes()))}, dims[min(1, len(dims)):]...) {
+		if dim < 0 || size < 0 || dim > 0 && size > MaxReadBytes/dim {
+			return rows, fmt.Errorf("more than %s at a time", humanize.IBytes(MaxReadBytes))
+		}
+		size *= dim
+	}
+	if rows.Type.Kind != h5.VarText {
+		rows.Bytes = make([]byte, size)
+		return rows, d.ReadAny(first, n, rows.Bytes)
+	}
+	if rows.Texts, err = d.ReadText(first, n); err != nil {
+		return rows, err
+	}
+	total := 0
+	for _, text := range rows.Texts {
+		if total += len(text); total > MaxReadBytes {
+			return rows, fmt.Errorf("more than %s of text at a time", humanize.IBytes(MaxReadBytes))
+		}
+	}
+	return rows, nil
+}

@@ -1,0 +1,192 @@
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The kind of elements that holds all values of a stored type, whatever its
+// byte order; 0 if there is none.
+static int kind_of(hid_t type, size_t *length) {
+  static const int ints[] = {0, KIND_INT8, KIND_INT16, 0, KIND_INT32, 0, 0, 0, KIND_INT64};
+  static const int uints[] = {0, KIND_UINT8, KIND_UINT16, 0, KIND_UINT32, 0, 0, 0, KIND_UINT64};
+  size_t size = H5Tget_size(type);
+  int8_t no, yes;
+  *length = 0;
+  switch (H5Tget_class(type)) {
+  case H5T_INTEGER: return size > 8 ? 0 : H5Tget_sign(type) == H5T_SGN_NONE ? uints[size] : ints[size];
+  case H5T_FLOAT: return size == 8 ? KIND_FLOAT64 : size == 4 || size == 2 ? KIND_FLOAT32 : 0;
+  case H5T_STRING:
+    if (H5Tis_variable_str(type) > 0) return KIND_VARTEXT;
+    *length = size;
+    return H5Tget_cset(type) == H5T_CSET_UTF8 ? KIND_TEXT : KIND_STRING;
+  case H5T_ENUM:
+    return size == 1 && H5Tget_nmembers(type) == 2 && H5Tenum_valueof(type, "FALSE", &no) >= 0 &&
+                   H5Tenum_valueof(type, "TRUE", &yes) >= 0 && no == 0 && yes == 1
+               ? KIND_BOOL
+               : 0;
+  default: return 0;
+  }
+}
+
+// The type in memory to read a stored type as. Text keeps its character set,
+// which libhdf5 does not convert, and is padded with NUL.
+static hid_t memory_type(hid_t stored, int kind) {
+  hid_t type;
+  switch (kind) {
+  case KIND_FLOAT64: return H5Tcopy(H5T_IEEE_F64LE);
+  case KIND_FLOAT32: return H5Tcopy(H5T_IEEE_F32LE);
+  case KIND_INT64: return H5Tcopy(H5T_STD_I64LE);
+  case KIND_INT32: return H5Tcopy(H5T_STD_I32LE);
+  case KIND_INT16: return H5Tcopy(H5T_STD_I16LE);
+  case KIND_INT8: return H5Tcopy(H5T_STD_I8LE);
+  case KIND_UINT64: return H5Tcopy(H5T_STD_U64LE);
+  case KIND_UINT32: return H5Tcopy(H5T_STD_U32LE);
+  case KIND_UINT16: return H5Tcopy(H5T_STD_U16LE);
+  case KIND_UINT8: return H5Tcopy(H5T_STD_U8LE);
+  }
+  type = H5Tcopy(stored);
+  if (type >= 0 && (kind == KIND_STRING || kind == KIND_TEXT) && H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+    H5Tclose(type);
+    return -1;
+  }
+  return type;
+}
+
+int h5_dataset_kind(hid_t dataset, size_t *length) {
+  hid_t type = H5Dget_type(dataset);
+  int kind = type < 0 ? -1 : kind_of(type, length);
+  if (type >= 0) H5Tclose(type);
+  return kind;
+}
+
+static herr_t read_rows(hid_t dataset, hid_t type, int rank, const hsize_t *start, const hsize_t *count, void *buffer) {
+  hid_t file = H5Dget_space(dataset), memory = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, count, NULL);
+  herr_t status = -1;
+  if (file >= 0 && memory >= 0 && H5Sget_simple_extent_ndims(file) == rank &&
+      (rank == 0 || H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) >= 0))
+    status = H5Dread(dataset, type, memory, file, H5P_DEFAULT, buffer);
+  if (memory >= 0) H5Sclose(memory);
+  if (file >= 0) H5Sclose(file);
+  return status;
+}
+
+// The type is looked at again in the call that reads: the caller's buffer has
+// room for elements of this kind and length only.
+herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer) {
+  hid_t stored = H5Dget_type(dataset), type;
+  size_t length;
+  herr_t status = -1;
+  if (stored < 0) return -1;
+  if (kind_of(stored, &length) != kind || kind == KIND_VARTEXT) {
+    H5Tclose(stored);
+    return OTHER;
+  }
+  if ((type = memory_type(stored, kind)) >= 0) {
+    status = read_rows(dataset, type, rank, start, count, buffer);
+    H5Tclose(type);
+  }
+  H5Tclose(stored);
+  return status;
+}
+
+herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts) {
+  hid_t type = H5Dget_type(dataset);
+  herr_t status = type < 0 ? -1 : H5Tis_variable_str(type) > 0 ? read_rows(dataset, type, rank, start, count, texts) : OTHER;
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
+void h5_free_texts(char **texts, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (texts[i] != NULL) H5free_memory(texts[i]);
+  free(texts);
+}
+
+// A list of names, each after a letter for what it is, and ended by NUL.
+struct list {
+  char *bytes;
+  size_t used, size;
+};
+
+enum { LIST_BYTES_MAX = 1 << 28 };
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *data) {
+  struct list *l = data;
+  size_t need = strlen(name) + 2;
+  char what = 'l';
+  if (link->type == H5L_TYPE_HARD) {
+    hid_t object = H5Oopen(group, name, H5P_DEFAULT);
+    H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
+    what = type == H5I_DATASET ? 'd' : type == H5I_GROUP ? 'g' : object < 0 ? '?' : 't';
+    if (object >= 0) H5Oclose(object);
+  }
+  if (l->used + need > l->size) {
+    size_t size = 2 * (l->size + need);
+    char *bytes = size > LIST_BYTES_MAX ? NULL : realloc(l->bytes, size);
+    if (bytes == NULL) return -1;
+    l->bytes = bytes;
+    l->size = size;
+  }
+  l->bytes[l->used] = what;
+  memcpy(l->bytes + l->used + 1, name, need - 1);
+  l->used += need;
+  return 0;
+}
+
+ssize_t h5_list(hid_t file, const char *group, char **names) {
+  struct list l = {NULL, 0, 0};
+  hid_t id = H5Gopen2(file, group, H5P_DEFAULT);
+  herr_t status = id < 0 ? -1 : H5Literate(id, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, &l);
+  if (id >= 0) H5Gclose(id);
+  if (status < 0) {
+    free(l.bytes);
+    return -1;
+  }
+  *names = l.bytes;
+  return (ssize_t)l.used;
+}
+
+hid_t h5_open_object(hid_t file, const char *path) { return H5Oopen(file, path, H5P_DEFAULT); }
+
+herr_t h5_close_object(hid_t object) { return H5Oclose(object); }
+
+int h5_attributes(hid_t object) { return H5Aget_num_attrs(object); }
+
+static hid_t attribute(hid_t object, int i) {
+  return H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, H5P_DEFAULT, H5P_DEFAULT);
+}
+
+ssize_t h5_attribute_name(hid_t object, int i, char *name, size_t size) {
+  return H5Aget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, name, size, H5P_DEFAULT);
+}
+
+int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, hsize_t *dims, int max) {
+  hid_t a = attribute(object, i), type, space;
+  int rank = -1;
+  if (a < 0) return -1;
+  type = H5Aget_type(a);
+  space = H5Aget_space(a);
+  if (type >= 0 && space >= 0) {
+    *kind = H5Sget_simple_extent_type(space) == H5S_NULL ? 0 : kind_of(type, length);
+    rank = H5Sget_simple_extent_ndims(space);
+    if (rank > max || (rank > 0 && H5Sget_simple_extent_dims(space, dims, NULL) < 0)) rank = -1;
+  }
+  if (space >= 0) H5Sclose(space);
+  if (type >= 0) H5Tclose(type);
+  H5Aclose(a);
+  return rank;
+}
+
+herr_t h5_attribute_read(hid_t object, int i, int kind, void *values) {
+  hid_t a = attribute(object, i), stored, type;
+  herr_t status = -1;
+  if (a < 0) return -1;
+  if ((stored = H5Aget_type(a)) >= 0) {
+    if ((type = memory_type(stored, kind)) >= 0) {
+      status = H5Aread(a, type, values);
+      H5Tclose(type);
+    }
+    H5Tclose(stored);
+  }
+  H5Aclose(a);
+  return status;
+}

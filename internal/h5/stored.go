@@ -1,0 +1,241 @@
+package h5
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// Any tells the type of a dataset that another program may have made: the one
+// of windrow's kinds that holds all its values, whatever the byte order. What
+// has no such kind, as a compound, is an error.
+func (d *Dataset) Any() (Type, error) {
+	var t Type
+	err := callOn(d.dataset, "read the type of", d.name, func(id C.hid_t) error {
+		var length C.size_t
+		t = Type{Kind(C.h5_dataset_kind(id, &length)), int(length)}
+		switch {
+		case t.Kind < 0:
+			return errNoReason
+		case t.Kind == 0, t.isFixedText() && t.Len == 0:
+			return errors.New("neither numbers nor text")
+		}
+		return nil
+	})
+	return t, err
+}
+
+// ReadAny reads n rows as elements of the type that Any tells, whatever their
+// byte order is in the file. The buffer must have exactly their length.
+func (d *Dataset) ReadAny(first, n int64, buffer []byte) error {
+	t, err := d.Any()
+	if err != nil {
+		return err
+	}
+	if t.Kind == VarText {
+		return fmt.Errorf("read %s: %s", d.name, t)
+	}
+	rows, err := d.rows(first, n)
+	if err != nil {
+		return err
+	}
+	if want, ok := product(int64(t.Bytes()), []int64{rows.elements}); !ok || want != int64(len(buffer)) {
+		return fmt.Errorf("read %s: a buffer of %d bytes for %d elements of type %s", d.name, len(buffer), rows.elements, t)
+	}
+	if len(buffer) == 0 {
+		return nil
+	}
+	return callOn(d.dataset, "read", d.name, func(id C.hid_t) error {
+		return check(C.h5_read_as(id, C.int(t.Kind), rows.rank, &rows.start[0], &rows.count[0], unsafe.Pointer(&buffer[0])))
+	})
+}
+
+// maxTexts is how many texts of any length are read at a time.
+const maxTexts = 1 << 22
+
+// ReadText reads n rows of text of any length.
+func (d *Dataset) ReadText(first, n int64) ([][]byte, error) {
+	rows, err := d.rows(first, n)
+	if err != nil || rows.elements == 0 {
+		return nil, err
+	}
+	if rows.elements > maxTexts {
+		return nil, fmt.Errorf("read %s: %d texts at a time", d.name, rows.elements)
+	}
+	var texts [][]byte
+	err = callOn(d.dataset, "read", d.name, func(id C.hid_t) error {
+		pointers := (**C.char)(C.calloc(C.size_t(rows.elements), C.size_t(unsafe.Sizeof(uintptr(0)))))
+		defer C.h5_free_texts(pointers, C.size_t(rows.elements))
+		if err := check(C.h5_read_text(id, rows.rank, &rows.start[0], &rows.count[0], pointers)); err != nil {
+			return err
+		}
+		texts = goTexts(pointers, rows.elements)
+		return nil
+	})
+	return texts, err
+}
+
+func goTexts(pointers **C.char, n int64) [][]byte {
+	texts := make([][]byte, n)
+	for i, p := range unsafe.Slice(pointers, n) {
+		if p != nil {
+			texts[i] = []byte(C.GoString(p))
+		}
+	}
+	return texts
+}
+
+// selection is of rows of a dataset, or of the one element of a single value.
+type selection struct {
+	rank         C.int
+	start, count [maxRank]C.hsize_t
+	elements     int64
+}
+
+// rows returns the selection of rows; a single value counts as one.
+func (d *Dataset) rows(first, n int64) (s selection, err error) {
+	dims, err := d.Dims()
+	if err != nil {
+		return s, err
+	}
+	s.rank = C.int(len(dims))
+	if len(dims) == 0 {
+		dims = []int64{1}
+	}
+	if first < 0 || n < 0 || n > dims[0] || first > dims[0]-n {
+		return s, fmt.Errorf("read %s: rows %d to %d of a shape %v", d.name, first, first+n-1, dims)
+	}
+	dims[0] = n
+	elements, ok := product(1, dims)
+	if !ok {
+		return s, fmt.Errorf("read %s: a shape %v", d.name, dims)
+	}
+	s.elements = elements
+	s.start[0] = C.hsize_t(first)
+	for i, dim := range dims {
+		s.count[i] = C.hsize_t(dim)
+	}
+	return s, nil
+}
+
+// Members are the names in a group, each in the order of the alphabet.
+type Members struct {
+	Datasets, Groups []string
+	Damaged          []string // what cannot be opened
+}
+
+// Members lists a group. Links to other files and names are left out.
+func (f *File) Members(group string) (m Members, err error) {
+	g := C.CString(group)
+	defer C.free(unsafe.Pointer(g))
+	var list []byte
+	err = callOn(f.file, "list group", group, func(id C.hid_t) error {
+		var names *C.char
+		n := C.h5_list(id, g, &names)
+		if n < 0 {
+			return errNoReason
+		}
+		defer C.free(unsafe.Pointer(names))
+		list = bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(names)), n))
+		return nil
+	})
+	for entry := range bytes.SplitSeq(list, []byte{0}) {
+		if len(entry) == 0 {
+			continue
+		}
+		switch name := string(entry[1:]); entry[0] {
+		case 'd':
+			m.Datasets = append(m.Datasets, name)
+		case 'g':
+			m.Groups = append(m.Groups, name)
+		case '?':
+			m.Damaged = append(m.Damaged, name)
+		}
+	}
+	return m, err
+}
+
+// Attribute is an attribute of a group or a dataset, with its values unless
+// they are too many or of a type that windrow has not.
+type Attribute struct {
+	Name  string   `json:"name"`
+	Type  Type     `json:"type"` // the zero Type: none of windrow's
+	Shape []int64  `json:"shape,omitempty"`
+	Bytes []byte   `json:"bytes,omitempty"` // of all elements, little-endian
+	Texts [][]byte `json:"texts,omitempty"` // of type VarText
+}
+
+// Limits of what is read of attributes.
+const (
+	maxAttributes        = 1 << 16
+	maxAttributeElements = 1 << 12
+	maxAttributeName     = 1 << 10
+)
+
+// Attributes returns the attributes of the group or dataset at path.
+func (f *File) Attributes(path string) ([]Attribute, error) {
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	var attributes []Attribute
+	err := callOn(f.file, "read attributes of", path, func(id C.hid_t) error {
+		object := C.h5_open_object(id, p)
+		if object < 0 {
+			return errNoReason
+		}
+		defer C.h5_close_object(object)
+		for i := range min(C.h5_attributes(object), maxAttributes) {
+			a, err := readAttribute(object, i)
+			if err != nil {
+				return err
+			}
+			attributes = append(attributes, a)
+		}
+		return nil
+	})
+	return attributes, err
+}
+
+func readAttribute(object C.hid_t, i C.int) (a Attribute, err error) {
+	var name [maxAttributeName]C.char
+	var kind C.int
+	var length C.size_t
+	var dims [maxRank]C.hsize_t
+	if C.h5_attribute_name(object, i, &name[0], maxAttributeName) < 0 {
+		return a, errNoReason
+	}
+	a.Name = C.GoString(&name[0])
+	rank := C.h5_attribute_shape(object, i, &kind, &length, &dims[0], maxRank)
+	if rank < 0 {
+		return a, errNoReason
+	}
+	a.Type = Type{Kind(kind), int(length)}
+	for _, d := range dims[:rank] {
+		a.Shape = append(a.Shape, int64(d))
+	}
+	elements, ok := product(1, a.Shape)
+	if kind == 0 || !ok || elements > maxAttributeElements || elements == 0 {
+		return a, nil
+	}
+	if a.Type.Kind == VarText {
+		pointers := (**C.char)(C.calloc(C.size_t(elements), C.size_t(unsafe.Sizeof(uintptr(0)))))
+		defer C.h5_free_texts(pointers, C.size_t(elements))
+		if err := check(C.h5_attribute_read(object, i, kind, unsafe.Pointer(pointers))); err != nil {
+			return a, err
+		}
+		a.Texts = goTexts(pointers, elements)
+		return a, nil
+	}
+	size := elements * int64(a.Type.Bytes())
+	if size <= 0 || size > maxAttributeElements*8 {
+		return a, nil
+	}
+	a.Bytes = make([]byte, size)
+	return a, check(C.h5_attribute_read(object, i, kind, unsafe.Pointer(&a.Bytes[0])))
+}
