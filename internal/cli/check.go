@@ -11,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"windrow/internal/foreign"
+	"windrow/internal/rescue"
 )
 
 type checkOptions struct {
 	require []string
+	key     []string
 	json    bool
 }
 
@@ -29,13 +31,17 @@ to its end or is of another length than the others, a number that is NaN or
 infinite. NaN in a row of several numbers is padding, and allowed. Text of
 variable length is not read.
 
+--key also finds rows that have the key of an earlier row, in the same file or
+in one before it.
+
 The files need not be windrow's. Those that are have a digest and are held to
 it: a shard to the one in its name, a dataset to its manifest.
 
 Files are read in a child process with limits, because the HDF5 library crashes
 on some damaged ones. Exit code 5 if a file is corrupt.`,
 		Example: `  windrow check worker_*.h5
-  windrow check worker_*.h5 --require farm_id,seed,aep`,
+  windrow check worker_*.h5 --require farm_id,seed,aep
+  windrow check worker_*.h5 --key farm_id,farm_type,seed`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -45,6 +51,7 @@ on some damaged ones. Exit code 5 if a file is corrupt.`,
 		},
 	}
 	c.Flags().StringSliceVar(&o.require, "require", foreign.Required, "datasets that each file must have, of equal length")
+	c.Flags().StringSliceVar(&o.key, "key", nil, "datasets whose values together identify a row: no two rows may have the same")
 	c.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each file")
 	return c
 }
@@ -70,9 +77,10 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 		return err
 	}
 	defer r.Close()
+	e := examiner{reader: r, options: o, files: files, seen: rescue.NewSeen()}
 	valid, rows := 0, int64(0)
-	for _, file := range files {
-		v, err := examine(ctx, r, file, o.require)
+	for i := range files {
+		v, err := e.examine(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -96,17 +104,60 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	return nil
 }
 
-// examine returns the verdict about one file. An error is about this machine.
-func examine(ctx context.Context, r *foreign.Reader, file string, require []string) (verdict, error) {
-	v := verdict{File: file}
-	var err error
-	v.Rows, err = r.Check(ctx, file, require)
-	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		v.Reason = damage.Reason
-		return v, nil
+// examiner examines files, and knows the keys of those before.
+type examiner struct {
+	reader  *foreign.Reader
+	options checkOptions
+	files   []string
+	seen    *rescue.Seen
+}
+
+// examine returns the verdict about file i. An error is about this machine.
+func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
+	v.File = e.files[i]
+	if len(e.options.key) == 0 {
+		v.Rows, err = e.reader.Check(ctx, v.File, e.options.require)
+	} else {
+		v.Rows, err = e.checkKeys(ctx, i)
 	}
-	v.Valid = err == nil
-	return v, err
+	damage, corrupt := errors.AsType[*foreign.DamagedError](err)
+	noKey, hasNone := errors.AsType[*rescue.KeyError](err)
+	switch {
+	case corrupt:
+		v.Reason = damage.Reason
+	case hasNone:
+		v.Reason = noKey.Reason
+	default:
+		v.Valid = err == nil
+		return v, err
+	}
+	return v, nil
+}
+
+// checkKeys is Check, and looks for keys that were there before.
+func (e *examiner) checkKeys(ctx context.Context, i int) (rows int64, err error) {
+	s, rows, err := rescue.Open(ctx, e.reader, e.files[i], e.options.require)
+	if err != nil {
+		return rows, err
+	}
+	repeated, first := 0, ""
+	err = s.Keys(ctx, e.reader, e.options.key, func(row int64, k rescue.Key, show func() string) {
+		before, beforeRow, twice := e.seen.Add(k, i, row)
+		if !twice {
+			return
+		}
+		if repeated++; repeated == 1 {
+			first = fmt.Sprintf("row %d has the key of row %d", row, beforeRow)
+			if before != i {
+				first += " of " + e.files[before]
+			}
+			first += ": " + show()
+		}
+	})
+	if err != nil || repeated == 0 {
+		return rows, err
+	}
+	return rows, &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(repeated, "row"), first)}
 }
 
 // newReader returns what reads files of others: see newForeign.

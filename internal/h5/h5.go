@@ -224,7 +224,7 @@ func (f *File) Create(name string, t Type, dims []int64) (*Dataset, error) {
 		if !t.valid() {
 			return fmt.Errorf("there is no type %+v", t)
 		}
-		if _, ok := product(int64(t.Bytes()), dims); !ok || len(dims) == 0 || len(dims) > maxRank {
+		if _, ok := product(int64(max(1, t.Bytes())), dims); !ok || len(dims) == 0 || len(dims) > maxRank {
 			return fmt.Errorf("shape %v is not possible", dims)
 		}
 		size := make([]C.hsize_t, len(dims))
@@ -315,8 +315,8 @@ func (d *Dataset) Is(t Type) bool {
 	return err == nil && is
 }
 
-// Plain tells whether Read reads the elements: numbers, and text of fixed
-// length.
+// Plain tells whether Read reads the elements: numbers, enumerations, and text
+// of fixed length.
 func (d *Dataset) Plain() bool {
 	var plain bool
 	err := callOn(d.dataset, "read the type of", d.name, func(id C.hid_t) error {

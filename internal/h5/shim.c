@@ -131,7 +131,7 @@ herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, 
   hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset;
   herr_t status = -1;
   if (type >= 0 && space >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
-      H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+      H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && (kind == KIND_VARTEXT || H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0) &&
       H5Pset_obj_track_times(creation, 0) >= 0 &&
       (dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT)) >= 0)
     status = H5Dclose(dataset);
@@ -157,7 +157,7 @@ int h5_is_type(hid_t dataset, int kind, size_t length) {
 int h5_is_plain(hid_t dataset) {
   hid_t type = H5Dget_type(dataset);
   H5T_class_t class = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
-  int plain = class == H5T_INTEGER || class == H5T_FLOAT || (class == H5T_STRING && H5Tis_variable_str(type) == 0);
+  int plain = class == H5T_INTEGER || class == H5T_FLOAT || class == H5T_ENUM || (class == H5T_STRING && H5Tis_variable_str(type) == 0);
   if (type >= 0) H5Tclose(type);
   return plain;
 }

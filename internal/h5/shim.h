@@ -35,6 +35,7 @@ int h5_rank(hid_t dataset, hsize_t *dims, int max);
 int h5_dataset_kind(hid_t dataset, size_t *length);
 herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer);
 herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);
+herr_t h5_write_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);
 void h5_free_texts(char **texts, size_t n);
 ssize_t h5_list(hid_t file, const char *group, char **names);
 hid_t h5_open_object(hid_t file, const char *path);

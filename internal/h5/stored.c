@@ -58,12 +58,13 @@ int h5_dataset_kind(hid_t dataset, size_t *length) {
   return kind;
 }
 
-static herr_t read_rows(hid_t dataset, hid_t type, int rank, const hsize_t *start, const hsize_t *count, void *buffer) {
+static herr_t move_rows(int write, hid_t dataset, hid_t type, int rank, const hsize_t *start, const hsize_t *count, void *buffer) {
   hid_t file = H5Dget_space(dataset), memory = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, count, NULL);
   herr_t status = -1;
   if (file >= 0 && memory >= 0 && H5Sget_simple_extent_ndims(file) == rank &&
       (rank == 0 || H5Sselect_hyperslab(file, H5S_SELECT_SET, start, NULL, count, NULL) >= 0))
-    status = H5Dread(dataset, type, memory, file, H5P_DEFAULT, buffer);
+    status = write ? H5Dwrite(dataset, type, memory, file, H5P_DEFAULT, buffer)
+                   : H5Dread(dataset, type, memory, file, H5P_DEFAULT, buffer);
   if (memory >= 0) H5Sclose(memory);
   if (file >= 0) H5Sclose(file);
   return status;
@@ -81,7 +82,7 @@ herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const
     return OTHER;
   }
   if ((type = memory_type(stored, kind)) >= 0) {
-    status = read_rows(dataset, type, rank, start, count, buffer);
+    status = move_rows(0, dataset, type, rank, start, count, buffer);
     H5Tclose(type);
   }
   H5Tclose(stored);
@@ -90,7 +91,14 @@ herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const
 
 herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts) {
   hid_t type = H5Dget_type(dataset);
-  herr_t status = type < 0 ? -1 : H5Tis_variable_str(type) > 0 ? read_rows(dataset, type, rank, start, count, texts) : OTHER;
+  herr_t status = type < 0 ? -1 : H5Tis_variable_str(type) > 0 ? move_rows(0, dataset, type, rank, start, count, texts) : OTHER;
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
+herr_t h5_write_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts) {
+  hid_t type = H5Dget_type(dataset);
+  herr_t status = type < 0 ? -1 : H5Tis_variable_str(type) > 0 ? move_rows(1, dataset, type, rank, start, count, texts) : OTHER;
   if (type >= 0) H5Tclose(type);
   return status;
 }

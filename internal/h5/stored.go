@@ -82,6 +82,32 @@ func (d *Dataset) ReadText(first, n int64) ([][]byte, error) {
 	return texts, err
 }
 
+// WriteText writes n rows of text of any length, as ReadText reads them; text
+// ends before a NUL.
+func (d *Dataset) WriteText(first, n int64, texts [][]byte) error {
+	rows, err := d.rows(first, n)
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	if rows.elements != int64(len(texts)) {
+		return fmt.Errorf("write %s: %d texts for %d elements", d.name, len(texts), rows.elements)
+	}
+	pointers := (**C.char)(C.calloc(C.size_t(len(texts)), C.size_t(unsafe.Sizeof(uintptr(0)))))
+	all := unsafe.Slice(pointers, len(texts))
+	for i, text := range texts {
+		all[i] = C.CString(string(text))
+	}
+	defer func() {
+		for _, p := range all {
+			C.free(unsafe.Pointer(p))
+		}
+		C.free(unsafe.Pointer(pointers))
+	}()
+	return callOn(d.dataset, "write", d.name, func(id C.hid_t) error {
+		return check(C.h5_write_text(id, rows.rank, &rows.start[0], &rows.count[0], pointers))
+	})
+}
+
 func goTexts(pointers **C.char, n int64) [][]byte {
 	texts := make([][]byte, n)
 	for i, p := range unsafe.Slice(pointers, n) {

@@ -18,7 +18,7 @@ func TestReadAny(t *testing.T) {
 	content := func(typ h5.Type) []byte { return bytes.Repeat([]byte{1}, 2*typ.Bytes()) }
 	for name, typ := range types {
 		d := dataset(t)(f.Create(name, typ, []int64{2}))
-		if err := d.Write(0, 2, content(typ)); err != nil && typ.Kind != h5.Bool { // Write is for what windrow makes
+		if err := d.Write(0, 2, content(typ)); err != nil {
 			t.Errorf("write %s: %v", name, err)
 		}
 		closed(t, d)
@@ -32,7 +32,7 @@ func TestReadAny(t *testing.T) {
 			t.Errorf("%s: is %s, %v", name, got, err)
 		}
 		buffer := make([]byte, 2*typ.Bytes())
-		if err := d.ReadAny(0, 2, buffer); err != nil || typ.Kind != h5.Bool && !bytes.Equal(buffer, content(typ)) {
+		if err := d.ReadAny(0, 2, buffer); err != nil || !bytes.Equal(buffer, content(typ)) {
 			t.Errorf("read %s: %v, %v", name, buffer, err)
 		}
 		for _, short := range [][]byte{nil, buffer[1:], append(buffer, 0)} {

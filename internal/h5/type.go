@@ -68,7 +68,7 @@ func (t Type) valid() bool {
 	if t.isFixedText() {
 		return t.Len > 0
 	}
-	return t.Kind >= Float64 && t.Kind < VarText && t.Len == 0
+	return t.Kind >= Float64 && t.Kind <= VarText && t.Len == 0
 }
 
 // Bounds says which readers a file is for: objects are written in the format

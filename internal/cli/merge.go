@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"windrow/internal/foreign"
+	"windrow/internal/rescue"
+	"windrow/internal/shard"
+	"windrow/internal/version"
+)
+
+type mergeOptions struct {
+	output       string
+	require      []string
+	maxFailures  int
+	key          []string
+	sort         string
+	strings      string
+	common       bool
+	removeInputs bool
+}
+
+func newMerge(a *app) *cobra.Command {
+	o := mergeOptions{}
+	c := &cobra.Command{
+		Use:   "merge FILE... -o OUT.h5",
+		Short: "Merge HDF5 files of any program into one, without the corrupt ones",
+		Long: `Merge HDF5 files of any program into one: the rows of every dataset in their
+roots, one file after another. Each file is checked first, as "windrow check"
+does. One that is corrupt, or fails while it is copied, leaves no rows behind.
+
+All files need the same datasets with the same types. Text of any length becomes
+text of the longest length. Numbers with a point may differ in the size of a
+row's dimensions, as farms of 66 to 100 turbines: NaN stands for the rest.
+
+OUT.h5 appears when it is complete and was read back. Exit code 3 if rows were
+lost with corrupt files that --max-failures allows; 5, and no output, if there
+are more of them, or no valid file.`,
+		Example: `  windrow merge worker_*.h5 -o campaign.h5
+  windrow merge worker_*.h5 -o campaign.h5 --max-failures 2
+  windrow merge worker_*.h5 -o campaign.h5 --key farm_id,farm_type,seed --sort key`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return usageError(c, err)
+			}
+			return a.merge(c.Context(), o, args)
+		},
+	}
+	c.Flags().StringVarP(&o.output, "output", "o", "", "the merged file, which must not exist")
+	c.Flags().StringSliceVar(&o.require, "require", foreign.Required, "datasets that each file must have, of equal length")
+	c.Flags().IntVar(&o.maxFailures, "max-failures", 0, "how many files may be corrupt")
+	c.Flags().StringSliceVar(&o.key, "key", nil, "datasets whose values together identify a row; of rows with the same the first is taken")
+	c.Flags().StringVar(&o.sort, "sort", "", `order of the rows: "key", or nothing for that of the files`)
+	c.Flags().StringVar(&o.strings, "strings", "fixed", `text of any length becomes "fixed", or stays "vlen"`)
+	c.Flags().BoolVar(&o.common, "common", false, "leave out the datasets that not all files have, with the same type")
+	c.Flags().BoolVar(&o.removeInputs, "remove-inputs", false, "remove the files whose rows are in the output, once it is verified")
+	return c
+}
+
+func (o *mergeOptions) check(files []string) error {
+	switch {
+	case len(files) == 0:
+		return errors.New("an argument is missing: windrow merge FILE... -o OUT.h5")
+	case o.output == "":
+		return errors.New("--output (-o) is missing: where the merged file goes")
+	case o.maxFailures < 0:
+		return fmt.Errorf("--max-failures %d: 0 or more are allowed", o.maxFailures)
+	case o.sort != "" && o.sort != "key":
+		return fmt.Errorf("--sort %s: only key is allowed", o.sort)
+	case o.sort == "key" && len(o.key) == 0:
+		return errors.New("--sort key: --key says by which datasets")
+	case o.strings != "fixed" && o.strings != "vlen":
+		return fmt.Errorf("--strings %s: fixed and vlen are allowed", o.strings)
+	}
+	if _, err := os.Lstat(o.output); err == nil {
+		return fmt.Errorf("%s exists: move it away, or choose another --output", o.output)
+	}
+	return nil
+}
+
+// merging is one `windrow merge` at work.
+type merging struct {
+	*app
+	options mergeOptions
+	reader  *foreign.Reader
+	sources []*rescue.Source // in the order of the arguments
+	corrupt int
+	lost    int64 // rows that the corrupt files said to have
+}
+
+func (a *app) merge(ctx context.Context, o mergeOptions, files []string) error {
+	r, err := newReader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	m := &merging{app: a, options: o, reader: r}
+	if err := m.open(ctx, files); err != nil {
+		return err
+	}
+	for {
+		if err := m.enough(); err != nil {
+			return err
+		}
+		report, err := rescue.Merge(ctx, r, m.sources, m.rescueOptions())
+		if failed, ok := errors.AsType[*rescue.SourceError](err); ok {
+			m.drop(failed)
+			continue
+		}
+		if err != nil {
+			return mergeError(err)
+		}
+		return m.finish(report)
+	}
+}
+
+// open checks all files before anything is copied.
+func (m *merging) open(ctx context.Context, files []string) error {
+	seen := map[string]bool{}
+	for _, file := range files {
+		if seen[file] {
+			return &exitError{exitUsage, fmt.Errorf("%s is given twice", file), ""}
+		}
+		seen[file] = true
+		s, rows, err := rescue.Open(ctx, m.reader, file, m.options.require)
+		if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+			m.say(file, damage, rows)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.sources = append(m.sources, s)
+	}
+	return nil
+}
+
+// say tells that a file is corrupt, and how many rows it takes with it.
+func (m *merging) say(file string, damage error, rows int64) {
+	m.corrupt++
+	m.lost += rows
+	what := "its rows are lost"
+	if rows > 0 {
+		what = plural(int(rows), "row") + " lost"
+	}
+	fmt.Fprintf(m.stdout, "%s: corrupt: %s; %s\n", file, damage, what)
+}
+
+// drop goes on without a file that failed while it was copied.
+func (m *merging) drop(failed *rescue.SourceError) {
+	m.say(failed.Source.Path, failed.Err, failed.Source.Rows)
+	var rest []*rescue.Source
+	for _, s := range m.sources {
+		if s != failed.Source {
+			rest = append(rest, s)
+		}
+	}
+	m.sources = rest
+}
+
+// enough returns an error if too many files are corrupt.
+func (m *merging) enough() error {
+	switch {
+	case len(m.sources) == 0:
+		return &exitError{exitCorrupt, errors.New("no valid file: nothing was merged"), ""}
+	case m.corrupt > m.options.maxFailures:
+		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt, %d allowed (--max-failures): nothing was merged",
+			humanize.Comma(int64(m.corrupt)), plural(len(m.sources)+m.corrupt, "file"), m.options.maxFailures), ""}
+	}
+	return nil
+}
+
+func (m *merging) rescueOptions() rescue.Options {
+	return rescue.Options{
+		Output: m.options.output, Key: m.options.key, Sort: m.options.sort == "key",
+		Varying: m.options.strings == "vlen", Common: m.options.common,
+		Source: fmt.Sprintf("merged by windrow %s from %s", version.Windrow, plural(len(m.sources), "file")),
+	}
+}
+
+// mergeError gives the errors of a merge that are the input's their exit code.
+func mergeError(err error) error {
+	_, conflict := errors.AsType[*rescue.ConflictError](err)
+	_, key := errors.AsType[*rescue.KeyError](err)
+	switch {
+	case conflict:
+		return &exitError{exitCorrupt, fmt.Errorf("%w; --common leaves out what differs", err), ""}
+	case key, errors.Is(err, rescue.ErrVerify):
+		return &exitError{exitCorrupt, err, ""}
+	}
+	return err
+}
+
+// finish reports a merge, and removes its inputs if it may.
+func (m *merging) finish(r rescue.Report) error {
+	for _, c := range r.Padded {
+		fmt.Fprintf(m.stdout, "padded with NaN: %s\n", c)
+	}
+	if len(r.Left) > 0 {
+		fmt.Fprintf(m.stdout, "left out: %s\n", strings.Join(r.Left, ", "))
+	}
+	if r.Duplicates > 0 {
+		fmt.Fprintf(m.stdout, "%s left out, the first: %s\n", plural(int(r.Duplicates), "duplicate"), r.Duplicate)
+	}
+	sum, bytes, err := shard.Hash(m.options.output)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(m.stdout, "%s: %s of %s, %s, sha256 %s\n", m.options.output, plural(int(r.Rows), "row"),
+		plural(len(m.sources), "file"), size(bytes), sum)
+	if m.options.removeInputs {
+		for _, s := range m.sources {
+			if err := os.Remove(s.Path); err != nil {
+				return err
+			}
+		}
+	}
+	if m.corrupt > 0 {
+		return &exitError{exitAllowed, fmt.Errorf("%s corrupt: its rows are not in %s", plural(m.corrupt, "file"), m.options.output), ""}
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+"""Writes files of workers whose farms differ in size, and files that do not fit to them."""
+import h5py
+import numpy
+
+
+def worker(name, first, rows, turbines, aep="f8", **more):
+    with h5py.File(name, "w") as f:
+        seeds = numpy.arange(first, first + rows)[::-1]
+        f["farm_id"] = numpy.full(rows, 3, ">i2")
+        f["farm_type"] = numpy.array([f"V{80 + turbines}"] * rows, dtype=h5py.string_dtype())
+        f["seed"] = seeds.astype("u4")
+        f["layout"] = numpy.arange(rows * turbines * 2, dtype="f8").reshape(rows, turbines, 2) + 1000 * seeds[:, None, None]
+        f["aep"] = (seeds * 0.5).astype(aep)
+        f["feasible"] = seeds % 2 == 0
+        f["aep"].attrs["units"] = "GWh"
+        f.attrs["campaign"] = "northsea"
+        for key, value in more.items():
+            f[key] = value
+
+
+worker("a.h5", 10, 4, 66)
+worker("b.h5", 0, 3, 100)
+worker("c.h5", 12, 4, 70)  # two seeds of a.h5 again
+worker("single.h5", 20, 2, 66, aep="f4")
+worker("extra.h5", 30, 2, 66, wake=numpy.ones(2))
