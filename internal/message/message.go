@@ -109,6 +109,9 @@ func EncodeTask(d Digest, t Task) ([]byte, error) {
 
 // DecodeTask reads a payload of the run with digest d.
 func DecodeTask(d Digest, payload []byte) (Task, error) {
+	if t, ok := scanTask(d, payload); ok {
+		return t, nil
+	}
 	var w wireTask
 	if err := unmarshal(payload, &w); err != nil {
 		return Task{}, fmt.Errorf("decode task: %w", err)
