@@ -86,17 +86,23 @@ func (w *Worker) triage(ctx context.Context, leases *leases, deliveries []Delive
 // wait has a limit. What is then taken for recorded by mistake is asked for
 // again by the merger.
 func (w *Worker) isRecorded(ctx context.Context, t message.Task) (recorded bool, err error) {
-	waiting, stop := context.WithTimeout(ctx, ledgerWait)
-	defer stop()
 	needed := w.announced
 	if t.Cause > w.forgotten {
 		needed = max(needed, t.Cause)
 	}
-	err = w.Ledger.Wait(waiting, func(s *ledger.State) bool {
+	known := false
+	look := func(s *ledger.State) bool {
 		_, sealed := s.Sealed()
 		recorded = sealed != 0 || s.Status(t.Index) != ledger.Waiting
-		return s.Last() >= needed
-	})
+		known = s.Last() >= needed
+		return known
+	}
+	if w.Ledger.View(func(s *ledger.State) { look(s) }); known { // nearly always
+		return recorded, nil
+	}
+	waiting, stop := context.WithTimeout(ctx, ledgerWait)
+	defer stop()
+	err = w.Ledger.Wait(waiting, look)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		w.Log.WarnContext(ctx, "the ledger is shorter than expected", "task", t.Index, "cause", t.Cause, "announced", w.announced)
 		w.announced, w.forgotten = 0, max(w.forgotten, t.Cause)
