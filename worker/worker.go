@@ -85,7 +85,7 @@ func New(c Config) *Worker { return &Worker{Config: c} }
 
 // Limits of a batch and of a task's life.
 const (
-	maxBatch        = 5000
+	maxBatch        = 2000
 	maxShardBytes   = 64 << 20
 	aloneDeliveries = 4  // from here on a task gets a shard of its own
 	lostDeliveries  = 20 // from here on a task is recorded as lost without being run

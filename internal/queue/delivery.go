@@ -12,7 +12,10 @@ import (
 	"windrow/internal/message"
 )
 
-const fetchPause = time.Second // after a fetch that was interrupted
+const (
+	fetchPart  = 500         // tasks to ask for at once
+	fetchPause = time.Second // after a fetch that was interrupted
+)
 
 // WorkersInfo says how far the workers are.
 type WorkersInfo struct {
@@ -95,13 +98,23 @@ func (r *Run) fetch(ctx context.Context, n int, wait time.Duration) ([]*Delivery
 	return fetched, err
 }
 
-// ready returns up to n tasks that can be delivered at once.
+// ready returns up to n tasks that can be delivered at once. It asks for a part
+// at a time: what a message takes is three times what is kept of it.
 func (r *Run) ready(ctx context.Context, consumer jetstream.Consumer, n int) ([]*Delivery, error) {
-	batch, err := consumer.FetchNoWait(n)
-	if err != nil {
-		return nil, err
+	var received []*Delivery
+	for len(received) < n {
+		part := min(n-len(received), fetchPart)
+		batch, err := consumer.FetchNoWait(part)
+		if err != nil {
+			return received, err
+		}
+		got, err := r.collect(ctx, batch)
+		received = append(received, got...)
+		if err != nil || len(got) < part {
+			return received, err
+		}
 	}
-	return r.collect(ctx, batch)
+	return received, nil
 }
 
 // first waits for a task.
@@ -130,11 +143,11 @@ func (r *Run) collect(ctx context.Context, batch jetstream.MessageBatch) ([]*Del
 			if !open {
 				return received, batchError(batch)
 			}
-			at, err := msg.Metadata()
+			d, err := r.delivery(msg)
 			if err != nil {
-				return received, fmt.Errorf("read delivery: %w", err)
+				return received, err
 			}
-			received = append(received, &Delivery{msg: msg, digest: r.digest, at: at})
+			received = append(received, d)
 		}
 	}
 }
@@ -151,26 +164,52 @@ func batchError(batch jetstream.MessageBatch) error {
 // Delivery is one delivery of a task. What answers it is only sent; Run.Flush
 // waits until the broker has read it. The broker takes an answer to an earlier
 // delivery of the same task for one to the present one.
+//
+// A worker holds thousands, so this is only what it needs of the message.
 type Delivery struct {
-	msg    jetstream.Msg
-	digest message.Digest
-	at     *jetstream.MsgMetadata
+	task       message.Task
+	err        error // why this is not a task of the run
+	sequence   uint64
+	deliveries int
+	conn       *nats.Conn
+	reply      string // subject of the answers
+}
+
+func (r *Run) delivery(msg jetstream.Msg) (*Delivery, error) {
+	at, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("read delivery: %w", err)
+	}
+	d := &Delivery{
+		sequence: at.Sequence.Stream, deliveries: int(at.NumDelivered), //nolint:gosec // the limit is 50
+		conn: r.conn.nc, reply: msg.Reply(),
+	}
+	d.task, d.err = message.DecodeTask(r.digest, msg.Data())
+	return d, nil
 }
 
 // Task returns the task, or an error if this is not a task of the run.
-func (d *Delivery) Task() (message.Task, error) { return message.DecodeTask(d.digest, d.msg.Data()) }
+func (d *Delivery) Task() (message.Task, error) { return d.task, d.err }
 
 // Sequence returns the task's sequence in the tasks stream.
-func (d *Delivery) Sequence() uint64 { return d.at.Sequence.Stream }
+func (d *Delivery) Sequence() uint64 { return d.sequence }
 
 // Deliveries returns how often the task was delivered, this time included.
-func (d *Delivery) Deliveries() int { return int(d.at.NumDelivered) } //nolint:gosec // the limit is 50
+func (d *Delivery) Deliveries() int { return d.deliveries }
 
 // Ack says that the task is never to be delivered again.
-func (d *Delivery) Ack() error { return d.msg.Ack() }
+func (d *Delivery) Ack() error { return d.answer("+ACK") }
 
 // Nak says that the task is to be delivered again at once.
-func (d *Delivery) Nak() error { return d.msg.Nak() }
+func (d *Delivery) Nak() error { return d.answer("-NAK") }
 
 // InProgress restarts the ack wait.
-func (d *Delivery) InProgress() error { return d.msg.InProgress() }
+func (d *Delivery) InProgress() error { return d.answer("+WPI") }
+
+// answer sends one of the words that JetStream knows.
+func (d *Delivery) answer(word string) error {
+	if err := d.conn.Publish(d.reply, []byte(word)); err != nil {
+		return fmt.Errorf("answer a delivery: %w", err)
+	}
+	return nil
+}
