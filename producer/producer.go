@@ -49,6 +49,10 @@ type Config struct {
 	Queue  Queue
 	Ledger *ledger.Follower // somebody else runs it
 
+	// Batch is how many tasks are published at once. 0 stands for 1000, which
+	// every server takes.
+	Batch int
+
 	// GiveWay lets a producer that finds another at work follow it and help
 	// out when it is gone, instead of ending with ErrSecondProducer.
 	GiveWay        bool
@@ -74,12 +78,15 @@ type Producer struct {
 
 // New returns a producer that has not started.
 func New(c Config) *Producer {
+	if c.Batch == 0 {
+		c.Batch = batchTasks
+	}
 	return &Producer{Config: c, tasks: uint64(c.Plan.Planned.Tasks)} //nolint:gosec // a plan has at least one task
 }
 
 // Limits of one batch, which the broker stores whole or not at all.
 const (
-	batchTasks = 1000
+	batchTasks = 1000 // if the broker takes no more
 	batchBytes = 4 << 20
 )
 
@@ -188,7 +195,7 @@ func (p *Producer) publishFrom(ctx context.Context, last uint64) error {
 			return err
 		}
 	}
-	batch, bytes := make([]message.Task, 0, batchTasks), 0
+	batch, bytes := make([]message.Task, 0, p.Batch), 0
 	flush := func() error {
 		fault.Point(fault.ProducerBatchSent)
 		if err := p.Queue.PublishTasks(ctx, last, batch); err != nil {
@@ -204,7 +211,7 @@ func (p *Producer) publishFrom(ctx context.Context, last uint64) error {
 			return fmt.Errorf("read the task list: %w", err)
 		}
 		batch = append(batch, task)
-		if bytes += len(task.Params) + 200; len(batch) == batchTasks || bytes > batchBytes {
+		if bytes += len(task.Params) + 200; len(batch) == p.Batch || bytes > batchBytes {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -29,6 +29,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// MaxBatch is the number of messages that can be published at once. With each
+// batch nats-server makes and removes a directory, so that its own limit of
+// 1000 costs more than the messages do.
+const MaxBatch = 5000
+
 const (
 	loopback   = "127.0.0.1:0"
 	maxPayload = 1 << 20          // bytes of one message
@@ -140,6 +145,7 @@ func serverOptions(o Options, token string) (*server.Options, error) {
 		StoreDir:               o.StoreDir,
 		JetStreamMaxStore:      maxStore,
 		SyncAlways:             true,
+		JetStreamLimits:        server.JSLimitOpts{MaxBatchSize: MaxBatch},
 		DisableJetStreamBanner: true,
 		NoSigs:                 true,
 		NoLog:                  true, // only that it makes no logger of its own

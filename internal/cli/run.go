@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"windrow/internal/broker"
 	"windrow/internal/dataset"
 	"windrow/internal/fault"
 	"windrow/internal/ledger"
@@ -295,7 +296,7 @@ func (c *campaign) compute(ctx context.Context) error {
 	group.Go(func() error {
 		p := producer.New(producer.Config{
 			Plan: c.plan, Queue: producerQueue{c.queue}, Ledger: c.ledger,
-			GiveWay: true, ExitWhenSealed: true, Log: c.log,
+			Batch: broker.MaxBatch, GiveWay: true, ExitWhenSealed: true, Log: c.log,
 		})
 		return p.Run(ctx)
 	})

@@ -14,8 +14,8 @@ import (
 	"windrow/internal/message"
 )
 
-// MaxBatch is the number of tasks that can be published at once; it is
-// nats-server's default limit.
+// MaxBatch is the number of tasks that can be published at once, unless the
+// server is configured otherwise: it is nats-server's default limit.
 const MaxBatch = 1000
 
 // LastTask returns the last sequence of the tasks stream.
@@ -27,14 +27,14 @@ func (r *Run) LastTask(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// PublishTasks appends up to MaxBatch tasks, all or none, if last is the last
+// PublishTasks appends tasks, all or none, if last is the last
 // sequence of the tasks stream. It returns when they are on disk. The error is
 // message.ErrMoved if the stream has another last sequence, and message.ErrFull
 // if it has no room for them. After any other error they may be stored:
 // LastTask tells.
 func (r *Run) PublishTasks(ctx context.Context, last uint64, tasks []message.Task) error {
-	if len(tasks) == 0 || len(tasks) > MaxBatch {
-		return fmt.Errorf("publish %d tasks: 1 to %d are allowed", len(tasks), MaxBatch)
+	if len(tasks) == 0 {
+		return errors.New("publish no tasks")
 	}
 	batch := make([]*nats.Msg, len(tasks))
 	for i, t := range tasks {

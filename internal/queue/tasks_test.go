@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"windrow/internal/broker"
 	"windrow/internal/message"
 	"windrow/internal/queue"
 )
@@ -41,7 +42,7 @@ func TestPublishTasks(t *testing.T) {
 
 func TestPublishTasksExpectsLast(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, 2, queue.MaxBatch} {
+	for _, n := range []int{1, 2, queue.MaxBatch, broker.MaxBatch} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			t.Parallel()
 			r, _ := newRun(t)
@@ -67,7 +68,7 @@ func TestPublishTasksAgainAfterLostConfirmation(t *testing.T) {
 func TestPublishTasksRefusesBatch(t *testing.T) {
 	t.Parallel()
 	r, _ := newRun(t)
-	for _, n := range []int{0, queue.MaxBatch + 1} {
+	for _, n := range []int{0, broker.MaxBatch + 1} {
 		if err := r.PublishTasks(t.Context(), 0, tasks(0, n)); err == nil {
 			t.Errorf("a batch of %d tasks was accepted", n)
 		}
