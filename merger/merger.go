@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"windrow/internal/dataset"
@@ -79,6 +80,15 @@ type Merger struct {
 	synced  time.Time            // when the partial was last made durable
 	dirty   bool                 // rows were copied since
 	rounds  int                  // in which verification found damaged rows
+	merged  atomic.Int64
+}
+
+// Merged returns the bytes of the rows that the partial file holds. It may be
+// called while Run is at work.
+func (m *Merger) Merged() int64 { return m.merged.Load() }
+
+func (m *Merger) noteMerged() {
+	m.merged.Store(m.partial.Copied() * int64(m.planned.Columns.RowBytes()))
 }
 
 // New returns a merger that has not started.
@@ -159,6 +169,7 @@ func (m *Merger) build(ctx context.Context) error {
 	}
 	m.partial = partial
 	defer func() { _ = m.partial.Close() }() // what matters was synced
+	m.noteMerged()
 	m.seen, m.absent, m.rounds = map[uint64]bool{}, map[uint64]time.Time{}, 0
 	m.Log.InfoContext(ctx, "partial file open", "rows", partial.Copied(), "tasks", m.planned.Tasks)
 
@@ -285,6 +296,7 @@ func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard) error {
 	if err := m.partial.Copy(rows, owned.Contains); err != nil {
 		return fmt.Errorf("copy shard %s: %w", sh.Name, err)
 	}
+	m.noteMerged()
 	m.seen[sh.Seq], m.dirty = true, true
 	fault.Point(fault.MergerShardCopied)
 	m.Log.InfoContext(ctx, "shard copied", "shard", sh.Name, "rows", owned.Len())
@@ -321,7 +333,7 @@ func (m *Merger) rejectAbsent(ctx context.Context, sh *ledger.Shard, reason erro
 // become missing.
 func (m *Merger) reject(ctx context.Context, sh *ledger.Shard, reason error) error {
 	m.Log.WarnContext(ctx, "shard rejected", "shard", sh.Name, "worker", sh.Worker, "reason", reason)
-	e := &message.Rejected{Event: sh.Seq, Reason: message.FirstLine(reason.Error(), 500)}
+	e := &message.Rejected{Event: sh.Seq, Flaw: shard.FlawOf(reason), Reason: message.FirstLine(reason.Error(), 500)}
 	seq, err := m.Queue.Publish(ctx, e)
 	if err != nil {
 		return fmt.Errorf("reject shard %s: %w", sh.Name, err)

@@ -3,10 +3,13 @@ package test
 import (
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"windrow/internal/fault"
 )
 
 // A role's metrics say what the ledger and the broker say.
@@ -15,13 +18,7 @@ func TestMetrics(t *testing.T) {
 	c := newCampaign(t, specOf(map[string]string{"simulator": "{noop: {}}"}))
 	b := c.newBroker(t)
 	producer := b.role(t, "producer", "spec.yaml", "--metrics", "127.0.0.1:0")
-	address := ""
-	eventually(t, "the producer to serve metrics", func() bool {
-		if m := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(producer.stderr.String()); m != nil {
-			address = m[1]
-		}
-		return address != ""
-	})
+	address := producer.metricsAddress(t)
 	eventually(t, "all tasks to wait", func() bool {
 		return containsMetric(t, address, `windrow_tasks{run="[^"]+",state="waiting"} 600`) &&
 			containsMetric(t, address, `windrow_queue_depth{run="[^"]+"} 600`)
@@ -38,7 +35,9 @@ func TestMetrics(t *testing.T) {
 		`windrow_tasks{run="[^"]+",state="recorded"} 600`,
 		`windrow_tasks{run="[^"]+",state="waiting"} 0`,
 		`windrow_tasks{run="[^"]+",state="failed"} 0`,
-		`windrow_shards_rejected_total{run="[^"]+"} 0`,
+		`windrow_shards_rejected_total{reason="digest",run="[^"]+"} 0`,
+		`windrow_failures{class="invalid_output",run="[^"]+"} 0`,
+		`windrow_redeliveries_total{run="[^"]+"} 0`,
 		`windrow_shard_bytes_total{run="[^"]+"} [1-9]`,
 		`windrow_ledger_lag_events{run="[^"]+"} 0`,
 		`windrow_deliveries_total{run="[^"]+"} [1-9]`,
@@ -48,6 +47,54 @@ func TestMetrics(t *testing.T) {
 	producer.signal(syscall.SIGINT)
 	producer.wait()
 	b.p.kill()
+}
+
+// Shards that fail validation are counted by what is wrong with them, tasks
+// that came again are redeliveries, and the merger tells what it has merged.
+func TestMetricsOfDamage(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{noop: {}}"}))
+	b := c.newBroker(t)
+	producer := b.role(t, "producer", "spec.yaml", "--exit-when-sealed")
+	hold, held, release := c.hold(t, "copy")
+	b.role(t, "worker", "--shards", "shards", "--exit-when-sealed")
+	merger := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerShardFound + "=hold@" + hold},
+		"merger", "--shards", "shards", "--metrics", "127.0.0.1:0", "--nats", b.url)
+	address := merger.metricsAddress(t)
+	held()
+	shards, err := filepath.Glob(c.path("shards", "*", "*.h5"))
+	if err != nil || len(shards) == 0 {
+		t.Fatalf("shards to damage: %v, %v", shards, err)
+	}
+	if err := flipBit(shards[0]); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if code := producer.wait(); code != 0 {
+		t.Fatalf("the producer ends with %d", code)
+	}
+	for _, want := range []string{
+		`windrow_shards_rejected_total{reason="digest",run="[^"]+"} 1`,
+		`windrow_shards_rejected_total{reason="absent",run="[^"]+"} 0`,
+		`windrow_merge_bytes{run="[^"]+"} 16800`,
+	} {
+		eventually(t, want, func() bool { return containsMetric(t, address, want+"$") })
+	}
+	merger.signal(syscall.SIGINT)
+	merger.wait()
+	b.p.kill()
+}
+
+// metricsAddress returns where a role says that it serves its metrics.
+func (p *process) metricsAddress(t *testing.T) (address string) {
+	t.Helper()
+	eventually(t, "a role to serve metrics", func() bool {
+		if m := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(p.stderr.String()); m != nil {
+			address = m[1]
+		}
+		return address != ""
+	})
+	return address
 }
 
 // containsMetric tells whether a line of /metrics matches.

@@ -86,11 +86,13 @@ func (o mergerOptions) merge(ctx context.Context, m *member, stdout io.Writer) (
 	group.Go(func() error { m.beat(beating, roleMerger); return nil })
 	group.Go(func() error {
 		defer stopBeating()
-		return merger.New(merger.Config{
+		mg := merger.New(merger.Config{
 			Output: output, Shards: m.shards, Folder: m.folder, Digest: m.run.Digest(),
 			Version: version.Windrow, Queue: mergerQueue{m.run}, Ledger: m.ledger,
 			ExitWhenSealed: o.exitWhenSealed || o.run == "", Log: m.log,
-		}).Run(ctx)
+		})
+		m.monitor.watchMerge(mg.Merged)
+		return mg.Run(ctx)
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err

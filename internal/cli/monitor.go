@@ -43,6 +43,13 @@ func (m *monitor) watch(run *queue.Run, f *ledger.Follower) {
 	m.metrics.Store(&metrics{run: run, ledger: f})
 }
 
+// watchMerge tells the monitor how to ask how many bytes are merged.
+func (m *monitor) watchMerge(merged func() int64) {
+	present := *m.metrics.Load()
+	present.merged = merged
+	m.metrics.Store(&present)
+}
+
 // ready says why the role cannot work now.
 func (m *monitor) ready() error {
 	if c := m.conn.Load(); c == nil || !c.Connected() {

@@ -70,13 +70,14 @@ func noURL(command string) error {
 
 // member is a worker or merger at work for one run.
 type member struct {
-	run    *queue.Run
-	ledger *ledger.Follower
-	crew   *crew
-	shards string // of this run
-	folder string
-	id     string
-	log    *slog.Logger
+	run     *queue.Run
+	ledger  *ledger.Follower
+	crew    *crew
+	shards  string // of this run
+	folder  string
+	id      string
+	monitor *monitor
+	log     *slog.Logger
 }
 
 // serveRuns calls work for the run that was asked for, or for one run after
@@ -152,7 +153,7 @@ func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error 
 func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards string, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
 	m := &member{
 		run: run, crew: newCrew(), shards: filepath.Join(shards, string(run.ID())),
-		id: processID(), log: log.With("run", run.ID()),
+		id: processID(), monitor: monitor, log: log.With("run", run.ID()),
 	}
 	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
 	monitor.watch(run, m.ledger)

@@ -108,8 +108,9 @@ type Shard struct {
 	*message.Shard
 	Seq      uint64 // of the event; names the shard in rejected
 	Time     time.Time
-	Owned    int64  // rows that it owns
-	Rejected string // why it was rejected, or ""
+	Owned    int64        // rows that it owns
+	Rejected string       // why it was rejected, or ""
+	Flaw     message.Flaw // of a rejected shard
 
 	slot int32
 }
@@ -245,7 +246,7 @@ func (s *State) reject(event *message.Rejected) *IgnoredError {
 	if shard.Rejected != "" {
 		return late("that shard is rejected already")
 	}
-	shard.Rejected = cmp.Or(event.Reason, "no reason given")
+	shard.Rejected, shard.Flaw = cmp.Or(event.Reason, "no reason given"), event.Flaw
 	s.counters.RejectedShards++
 	s.release(shard)
 	s.takeOver(shard)

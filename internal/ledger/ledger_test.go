@@ -33,7 +33,9 @@ func failed(index int64, taskCopy uint64) message.Event {
 	return &message.Failed{Failures: []message.Failure{{Index: index, Copy: taskCopy, Class: message.ClassError}}, Worker: "w"}
 }
 
-func rejected(seq uint64) message.Event { return &message.Rejected{Event: seq, Reason: "truncated"} }
+func rejected(seq uint64) message.Event {
+	return &message.Rejected{Event: seq, Flaw: message.FlawDigest, Reason: "truncated"}
+}
 
 func missing(after uint64, indexes ...int64) message.Event {
 	return &message.Missing{Rows: message.RangesOf(indexes), After: after}

@@ -170,8 +170,23 @@ type Failure struct {
 // Rejected voids the shard announced by the event with sequence Event.
 type Rejected struct {
 	Event  uint64 `json:"event"`
+	Flaw   Flaw   `json:"flaw"`
 	Reason string `json:"reason"`
 }
+
+// Flaw is what a shard is rejected for.
+type Flaw string
+
+// The flaws, in the order in which they are looked for.
+const (
+	FlawAbsent  Flaw = "absent"  // there is no such file
+	FlawSize    Flaw = "size"    // it has another size than was announced, or than its rows can need
+	FlawDigest  Flaw = "digest"  // its SHA-256 is not what was announced
+	FlawContent Flaw = "content" // HDF5 does not find the rows in it that were announced
+)
+
+// Flaws lists the flaws.
+var Flaws = []Flaw{FlawAbsent, FlawSize, FlawDigest, FlawContent}
 
 // Missing asks for copies of tasks that are neither recorded nor failed,
 // though every sequence of the tasks stream up to After was delivered.
@@ -518,6 +533,9 @@ func lineBytes(line string) int { return jsonBytes(line) + len(`"",`) }
 func (r *Rejected) validate() error {
 	if r.Event == 0 {
 		return errors.New("no shard event is named")
+	}
+	if !slices.Contains(Flaws, r.Flaw) {
+		return fmt.Errorf("flaw %q: expected one of %q", Cut(string(r.Flaw), maxQuoted), Flaws)
 	}
 	return nil
 }

@@ -59,7 +59,9 @@ func failed(change ...func(*message.Failure)) *message.Failed {
 	return &message.Failed{Failures: []message.Failure{f}, Worker: "host-1.42"}
 }
 
-func rejected() *message.Rejected { return &message.Rejected{Event: 4, Reason: "truncated file"} }
+func rejected() *message.Rejected {
+	return &message.Rejected{Event: 4, Flaw: message.FlawSize, Reason: "truncated file"}
+}
 
 func missing() *message.Missing {
 	return &message.Missing{Rows: message.RangesOf([]int64{1, 5}), After: 9}
@@ -163,6 +165,7 @@ func TestEventBounds(t *testing.T) {
 		"failed: worker":         {with(failed(), func(f *message.Failed) { f.Worker = "" }), `worker ""`},
 
 		"rejected: nothing":       {&message.Rejected{}, "no shard event is named"},
+		"rejected: no flaw":       {&message.Rejected{Event: 1, Flaw: "odd"}, `flaw "odd": expected one of ["absent"`},
 		"missing: no rows":        {&message.Missing{After: 1}, "no rows"},
 		"missing: rows":           {&message.Missing{Rows: message.Ranges{{First: 3, Last: 2}}}, "range [3, 2]"},
 		"reopened: no rows":       {&message.Reopened{After: 1}, "no rows"},

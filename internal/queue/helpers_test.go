@@ -118,7 +118,9 @@ func publishTasks(tb testing.TB, r *queue.Run, last uint64, list []message.Task)
 }
 
 // event returns an event that is told from others by its number.
-func event(n uint64) *message.Rejected { return &message.Rejected{Event: n, Reason: "test"} }
+func event(n uint64) *message.Rejected {
+	return &message.Rejected{Event: n, Flaw: message.FlawAbsent, Reason: "test"}
+}
 
 func publish(tb testing.TB, r *queue.Run, n uint64) {
 	tb.Helper()

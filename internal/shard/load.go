@@ -24,8 +24,25 @@ var ErrAbsent = errors.New("shard is absent")
 // says how. It stays so: the shard must be rejected.
 var ErrDamaged = errors.New("shard is damaged")
 
-func damaged(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrDamaged, fmt.Errorf(format, args...))
+// damage is an ErrDamaged with what was found.
+type damage struct {
+	flaw   message.Flaw
+	reason error
+}
+
+func (d *damage) Error() string   { return fmt.Sprintf("%v: %v", ErrDamaged, d.reason) }
+func (d *damage) Unwrap() []error { return []error{ErrDamaged, d.reason} }
+
+func damaged(flaw message.Flaw, format string, args ...any) error {
+	return &damage{flaw, fmt.Errorf(format, args...)}
+}
+
+// FlawOf returns what an ErrAbsent or ErrDamaged of Load is about.
+func FlawOf(err error) message.Flaw {
+	if d, ok := errors.AsType[*damage](err); ok {
+		return d.flaw
+	}
+	return message.FlawAbsent
 }
 
 // Load returns the rows of the shard at path, which the event e of the run
@@ -48,7 +65,7 @@ func Load(path string, e *message.Shard, d message.Digest, columns table.Columns
 	}
 	extents, err := locate(path, d, columns, e.Rows.Len())
 	if err != nil {
-		return nil, damaged("%w", err)
+		return nil, damaged(message.FlawContent, "%w", err)
 	}
 	return cut(content, extents, e, columns)
 }
@@ -56,10 +73,10 @@ func Load(path string, e *message.Shard, d message.Digest, columns table.Columns
 // checkSize bounds what is read into memory by what the rows can need.
 func checkSize(e *message.Shard, columns table.Columns) error {
 	if n := e.Rows.Len(); n > int64(MaxRows(columns)) {
-		return damaged("%d rows were announced, %d fit in a shard", n, MaxRows(columns))
+		return damaged(message.FlawSize, "%d rows were announced, %d fit in a shard", n, MaxRows(columns))
 	}
 	if most := e.Rows.Len()*int64(columns.RowBytes()) + maxMetadata; e.Bytes > most {
-		return damaged("%d bytes were announced, its %d rows need less than %d", e.Bytes, e.Rows.Len(), most)
+		return damaged(message.FlawSize, "%d bytes were announced, its %d rows need less than %d", e.Bytes, e.Rows.Len(), most)
 	}
 	return nil
 }
@@ -76,7 +93,7 @@ func readAnnounced(path string, e *message.Shard) (content []byte, err error) {
 		return nil, err
 	}
 	if info.Size() != e.Bytes {
-		return nil, damaged("it has %d bytes, %d were announced", info.Size(), e.Bytes)
+		return nil, damaged(message.FlawSize, "it has %d bytes, %d were announced", info.Size(), e.Bytes)
 	}
 	content = make([]byte, e.Bytes)
 	if _, err := io.ReadFull(file, content); err != nil {
@@ -84,7 +101,7 @@ func readAnnounced(path string, e *message.Shard) (content []byte, err error) {
 	}
 	sum := sha256.Sum256(content)
 	if got := message.Digest(hex.EncodeToString(sum[:])); got != e.SHA256 {
-		return nil, damaged("its SHA-256 is %s, %s was announced", got, e.SHA256)
+		return nil, damaged(message.FlawDigest, "its SHA-256 is %s, %s was announced", got, e.SHA256)
 	}
 	return content, nil
 }
@@ -116,14 +133,14 @@ func cut(content []byte, extents []column.Extent, e *message.Shard, columns tabl
 	block.Grow(int(e.Rows.Len()))
 	for c, extent := range extents {
 		if extent.Offset < 0 || extent.Bytes > int64(len(content)) || extent.Offset > int64(len(content))-extent.Bytes {
-			return nil, damaged("dataset %s lies outside the file", columns[c].Name)
+			return nil, damaged(message.FlawContent, "dataset %s lies outside the file", columns[c].Name)
 		}
 		copy(block.Column(c), content[extent.Offset:extent.Offset+extent.Bytes])
 	}
 	i := 0
 	for task := range e.Rows.All() {
 		if got := block.Row(i).Task(); got != task {
-			return nil, damaged("row %d is of task %d, %d was announced", i, got, task)
+			return nil, damaged(message.FlawContent, "row %d is of task %d, %d was announced", i, got, task)
 		}
 		i++
 	}

@@ -195,23 +195,23 @@ func TestLoadRejectsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(dir, "bad.h5")
-	check := func(what string, damaged []byte) {
+	check := func(what string, flaw message.Flaw, damaged []byte) {
 		t.Helper()
 		if err := os.WriteFile(bad, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := shard.Load(bad, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
-			t.Errorf("%s: error %v, want %v", what, err, shard.ErrDamaged)
+		if _, err := shard.Load(bad, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw {
+			t.Errorf("%s: error %v, flaw %s, want %v, %s", what, err, shard.FlawOf(err), shard.ErrDamaged, flaw)
 		}
 	}
-	check("empty", nil)
-	check("longer", append(bytes.Clone(content), 0))
-	check("zeros", make([]byte, len(content)))
+	check("empty", message.FlawSize, nil)
+	check("longer", message.FlawSize, append(bytes.Clone(content), 0))
+	check("zeros", message.FlawDigest, make([]byte, len(content)))
 	for at := 0; at < len(content); at += 97 {
-		check("truncated", content[:at])
-		check("flipped", flip(content, at))
+		check("truncated", message.FlawSize, content[:at])
+		check("flipped", message.FlawDigest, flip(content, at))
 	}
-	if _, err := shard.Load(filepath.Join(dir, "gone.h5"), e, digest, columns()); !errors.Is(err, shard.ErrAbsent) {
+	if _, err := shard.Load(filepath.Join(dir, "gone.h5"), e, digest, columns()); !errors.Is(err, shard.ErrAbsent) || shard.FlawOf(err) != message.FlawAbsent {
 		t.Errorf("deleted: error %v, want %v", err, shard.ErrAbsent)
 	}
 }
@@ -246,7 +246,7 @@ func TestLoadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 	t.Run("run", func(t *testing.T) {
 		t.Parallel()
 		other := message.Digest(strings.Repeat("cd", 32))
-		if _, err := shard.Load(path, e, other, columns()); !errors.Is(err, shard.ErrDamaged) || !errors.Is(err, message.ErrOtherRun) {
+		if _, err := shard.Load(path, e, other, columns()); !errors.Is(err, shard.ErrDamaged) || !errors.Is(err, message.ErrOtherRun) || shard.FlawOf(err) != message.FlawContent {
 			t.Errorf("error %v, want %v of another run", err, shard.ErrDamaged)
 		}
 	})
