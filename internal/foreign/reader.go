@@ -21,13 +21,16 @@ import (
 
 // DamagedError says in words what is wrong with a file. All other errors of a
 // Reader are about this machine.
-type DamagedError struct{ Reason string }
+type DamagedError struct {
+	Reason string
+	Digest bool // the file has a digest of windrow's, and is not what it was
+}
 
 func (e *DamagedError) Error() string { return e.Reason }
 
 // damaged returns a DamagedError.
 func damaged(format string, args ...any) error {
-	return &DamagedError{fmt.Sprintf(format, args...)}
+	return &DamagedError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // Reader reads files in a child process, which is used until it dies. A death
@@ -102,7 +105,7 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	a, err := r.child.ask(ctx, q)
 	switch {
 	case err == nil && a.Damage != "":
-		return a, &DamagedError{a.Damage}
+		return a, &DamagedError{a.Damage, a.Digest}
 	case err == nil:
 		return a, nil
 	}

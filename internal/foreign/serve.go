@@ -41,6 +41,7 @@ const (
 // answer is a line of JSON from a child, and bytes after it.
 type answer struct {
 	Damage string  `json:"damage,omitempty"` // what is wrong with the file
+	Digest bool    `json:"digest,omitempty"` // the damage is that a digest differs
 	Rows   int64   `json:"rows,omitempty"`
 	Group  Group   `json:"group,omitzero"`
 	Data   Rows    `json:"data,omitzero"`
@@ -146,7 +147,7 @@ func readLine(from *bufio.Reader) (line []byte, err error) {
 func examine(ctx context.Context, q question) (a answer, err error) {
 	switch q.Ask {
 	case askCheck:
-		a.Rows, err = checkFile(ctx, q.Path, q.Required)
+		a.Rows, a.Digest, err = checkFile(ctx, q.Path, q.Required)
 	case askList:
 		a.Group, err = list(q.Path, q.Object)
 	case askRead:
@@ -162,22 +163,24 @@ var shardName = regexp.MustCompile(`^\d{1,19}-([0-9a-f]{64})\.h5$`)
 
 // checkFile checks a file: one of windrow's by its digest, another by reading
 // it.
-func checkFile(ctx context.Context, path string, required []string) (rows int64, err error) {
+func checkFile(ctx context.Context, path string, required []string) (rows int64, hasDigest bool, err error) {
 	if m := shardName.FindStringSubmatch(filepath.Base(path)); m != nil {
 		switch sum, _, err := shard.Hash(path); {
 		case err != nil:
-			return 0, err
+			return 0, true, err
 		case string(sum) != m[1]:
-			return 0, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
+			return 0, true, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
 		}
-		return Check(path, nil) // it has the columns of its run
+		rows, err = Check(path, nil) // it has the columns of its run
+		return rows, true, err
 	}
 	report, err := dataset.Verify(ctx, path)
 	unreadable, _ := errors.AsType[*h5.Error](err)
 	if errors.Is(err, dataset.ErrForeign) || unreadable != nil && unreadable.Op == "open" {
-		return Check(path, required)
+		rows, err = Check(path, required)
+		return rows, false, err
 	}
-	return report.Rows, err
+	return report.Rows, true, err
 }
 
 // list returns what is in a group.

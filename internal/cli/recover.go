@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"windrow/internal/atomicfile"
+	"windrow/internal/foreign"
+	"windrow/internal/message"
+	"windrow/internal/rescue"
+	"windrow/internal/table"
+	"windrow/internal/tasklist"
+	"windrow/producer"
+)
+
+type recoverOptions struct {
+	spec, tasks string
+	key         []string
+	missing     string
+}
+
+func newRecover(a *app) *cobra.Command {
+	o := recoverOptions{}
+	c := &cobra.Command{
+		Use:   "recover FILE... (--spec SPEC | --tasks TASKS.csv --key NAMES)",
+		Short: "Find which tasks a crashed campaign has in its files, and which are missing",
+		Long: `Find which tasks of a campaign are whole in the HDF5 files that its workers left
+behind, and which are missing. A file that is damaged counts with the rows that
+can still be read and are numbers.
+
+The tasks are those of a spec, or of a list as a spec's tasks.file. With a spec,
+a row must also be what its columns declare: shapes, types, min, max, finite.
+Keys are compared by value, whatever their types.
+
+A file has a dataset in its root for each column; or a group for each task, as
+farm3_t1_s17, whose key is in its attributes, or in its name: the numbers in the
+order of the key.
+
+Exit code 4 if tasks are missing.`,
+		Example: `  windrow recover worker_*.h5 --tasks tasks.csv --key farm_id,farm_type,seed --missing missing.csv
+  windrow recover worker_*.h5 --spec campaign.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(args); err != nil {
+				return usageError(c, err)
+			}
+			return a.recover(c.Context(), o, args)
+		},
+	}
+	c.Flags().StringVar(&o.spec, "spec", "", "spec of the campaign's tasks and columns")
+	c.Flags().StringVar(&o.tasks, "tasks", "", "list of the campaign's tasks, .csv with a header or .jsonl")
+	c.Flags().StringSliceVar(&o.key, "key", nil, "columns that identify a task (default: those of the spec)")
+	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV")
+	return c
+}
+
+func (o *recoverOptions) check(files []string) error {
+	switch {
+	case len(files) == 0:
+		return errors.New("an argument is missing: which files")
+	case (o.spec == "") == (o.tasks == ""):
+		return errors.New("either --spec or --tasks says which tasks there should be")
+	case o.tasks != "" && len(o.key) == 0:
+		return errors.New("--key is missing: the columns of the list that identify a task")
+	}
+	return nil
+}
+
+// campaignTasks are the tasks that there should be.
+type campaignTasks struct {
+	key   []string
+	tasks iter.Seq2[message.Task, error]
+	plan  *producer.Plan // nil if there is only a list
+}
+
+func (o *recoverOptions) load() (t campaignTasks, err error) {
+	if o.spec == "" {
+		list, err := tasklist.Open(o.tasks, o.key)
+		if err != nil {
+			return t, &exitError{exitUsage, err, ""}
+		}
+		return campaignTasks{key: o.key, tasks: list.Tasks(0)}, nil
+	}
+	plan, err := loadPlan(o.spec)
+	if err != nil {
+		return t, err
+	}
+	if len(o.key) > 0 && !slices.Equal(o.key, plan.Planned.Keys) {
+		return t, &exitError{exitUsage, fmt.Errorf("--key %s: the key of %s is %s",
+			strings.Join(o.key, ","), o.spec, strings.Join(plan.Planned.Keys, ",")), ""}
+	}
+	return campaignTasks{plan.Planned.Keys, plan.Spec.TasksFrom(0), plan}, nil
+}
+
+// salvage finds the rows of tasks in files of others.
+type salvage struct {
+	reader  *foreign.Reader
+	key     []string
+	tasks   *rescue.Tasks
+	results []int        // positions of the results among the columns
+	scratch *table.Block // of one row; nil: rows are not held to columns
+	names   []string     // of the results; nil: all that is in a file
+
+	duplicates int64
+	strange    int64 // rows of no task
+	first      string
+}
+
+func newSalvage(r *foreign.Reader, t campaignTasks) (*salvage, error) {
+	tasks, err := rescue.NewTasks(t.tasks)
+	if err != nil {
+		return nil, err
+	}
+	s := &salvage{reader: r, key: t.key, tasks: tasks}
+	if t.plan == nil {
+		return s, nil
+	}
+	columns, codes := t.plan.Planned.Columns, t.plan.Spec.CodeColumns()
+	for i, c := range columns[1+len(t.key):] {
+		if codes.Index(c.Name) < 0 {
+			s.results = append(s.results, 1+len(t.key)+i)
+			s.names = append(s.names, c.Name)
+		}
+	}
+	s.scratch = table.NewBlock(columns, 1)
+	return s, nil
+}
+
+// found is what was found in a file.
+type found struct {
+	rescue.Find
+	misfits int64  // whole rows that are not what the columns declare
+	misfit  string // why the first is not
+}
+
+// file calls take with each row of a task that was not found before.
+func (s *salvage) file(ctx context.Context, path string, take func(index int64, rec rescue.Record) error) (f found, err error) {
+	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.names, func(rec rescue.Record) error {
+		index, ok := s.tasks.Index(rec.Key)
+		if !ok {
+			if s.strange++; s.strange == 1 {
+				s.first = fmt.Sprintf("%s, %s of %s", rec.Show(), rec.Place, path)
+			}
+			return nil
+		}
+		if err := s.fits(rec); err != nil {
+			if f.misfits++; f.misfits == 1 {
+				f.misfit = rec.Place + ": " + err.Error()
+			}
+			return nil
+		}
+		if !s.tasks.Take(index) {
+			s.duplicates++
+			return nil
+		}
+		return take(index, rec)
+	})
+	return f, err
+}
+
+// fits returns an error unless the record is what the columns declare.
+func (s *salvage) fits(rec rescue.Record) error {
+	if s.scratch == nil {
+		return nil
+	}
+	s.scratch.Truncate(0)
+	return rescue.Fill(s.scratch.Append(), s.results, rec)
+}
+
+func (f found) show(w io.Writer, file string) {
+	saved := f.Saved - f.misfits
+	switch {
+	case f.Damage == "":
+		fmt.Fprintf(w, "%s: valid, %s", file, plural(int(f.Rows), "row"))
+	case saved == 0:
+		fmt.Fprintf(w, "%s: damaged: %s; no row saved", file, f.Damage)
+	default:
+		fmt.Fprintf(w, "%s: damaged: %s; %s of %s saved", file, f.Damage, humanize.Comma(saved), plural(int(f.Rows), "row"))
+	}
+	if f.misfits > 0 {
+		fmt.Fprintf(w, "; %s not as the spec declares, the first: %s", plural(int(f.misfits), "row"), f.misfit)
+	}
+	fmt.Fprintln(w)
+}
+
+func (a *app) recover(ctx context.Context, o recoverOptions, files []string) error {
+	t, err := o.load()
+	if err != nil {
+		return err
+	}
+	r, err := newReader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	s, err := newSalvage(r, t)
+	if err != nil {
+		return err
+	}
+	complete := 0
+	for _, file := range files {
+		f, err := s.file(ctx, file, func(int64, rescue.Record) error { complete++; return nil })
+		if err != nil {
+			return err
+		}
+		f.show(a.stdout, file)
+	}
+	missing := s.tasks.Len() - complete
+	fmt.Fprintf(a.stdout, "%s of %s complete, %s missing\n", humanize.Comma(int64(complete)), plural(s.tasks.Len(), "task"), humanize.Comma(int64(missing)))
+	if s.duplicates > 0 {
+		fmt.Fprintf(a.stdout, "%s of tasks that were found before\n", plural(int(s.duplicates), "row"))
+	}
+	if s.strange > 0 {
+		fmt.Fprintf(a.stdout, "%s of no task, the first: %s\n", plural(int(s.strange), "row"), s.first)
+	}
+	if o.missing != "" {
+		if err := s.writeMissing(o.missing, t); err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		return &exitError{exitIncomplete, fmt.Errorf("%s missing", plural(missing, "task")), ""}
+	}
+	return nil
+}
+
+// writeMissing writes the keys of the tasks that were not found, which can be
+// the tasks.file of a spec.
+func (s *salvage) writeMissing(path string, t campaignTasks) error {
+	return atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		out := csv.NewWriter(w)
+		if err := out.Write(t.key); err != nil {
+			return err
+		}
+		for task, err := range t.tasks {
+			if err != nil {
+				return err
+			}
+			if s.tasks.Found(task.Index) {
+				continue
+			}
+			fields := make([]string, len(task.Key))
+			for i, v := range task.Key {
+				fields[i] = v.String()
+			}
+			if err := out.Write(fields); err != nil {
+				return err
+			}
+		}
+		out.Flush()
+		return out.Error()
+	})
+}

@@ -1,0 +1,367 @@
+package rescue
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"windrow/internal/foreign"
+	"windrow/internal/h5"
+)
+
+// Record is what a file has of one task: the values of a row, or of a group.
+type Record struct {
+	Key   Key
+	Show  func() string // the key, for people
+	Place string        // where it is in the file
+	cells []cell
+}
+
+type cell struct {
+	Column
+	bytes []byte
+}
+
+// Find is what was found in a file.
+type Find struct {
+	Damage string // what is wrong with the file, or empty
+	Rows   int64  // that it says to have
+	Saved  int64  // that are whole
+}
+
+// Records calls each with every whole record of a file, whatever is wrong with
+// the rest: a record is whole if all its values can be read, single numbers
+// are numbers and nothing is infinite. A file has a dataset in its root for
+// each column, or a group in its root for each task. Where columns are named,
+// a record must have all of them beside its key.
+//
+// Of a file with a digest of windrow's that differs, nothing is whole.
+func Records(ctx context.Context, r *foreign.Reader, path string, key, columns []string, each func(Record) error) (find Find, err error) {
+	required := columns
+	if required != nil {
+		required = slices.Concat(key, columns)
+	}
+	root, err := r.List(ctx, path, "/")
+	if err == nil && len(root.Datasets) == 0 && len(root.Groups) > 0 {
+		g := &grouped{reader: r, path: path, key: key, columns: columns}
+		err = g.records(ctx, root, each)
+		return g.find, keepDamage(&g.find, err)
+	}
+	if err != nil {
+		return find, keepDamage(&find, err)
+	}
+	if required == nil {
+		for _, d := range root.Datasets {
+			required = append(required, d.Name)
+		}
+	}
+	find.Rows, err = r.Check(ctx, path, required)
+	damage, damaged := errors.AsType[*foreign.DamagedError](err)
+	switch {
+	case damaged && damage.Digest:
+		return find, keepDamage(&find, err)
+	case damaged:
+		find.Damage = damage.Reason
+	case err != nil:
+		return find, err
+	}
+	t := &tabular{reader: r, key: key, find: &find, budget: readBudget}
+	if err := t.open(path, root, required); err != nil {
+		return find, keepDamage(&find, err)
+	}
+	return find, t.records(ctx, each)
+}
+
+// keepDamage notes what is wrong with a file; other errors stay errors.
+func keepDamage(find *Find, err error) error {
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+		find.Damage = damage.Reason
+		return nil
+	}
+	return err
+}
+
+func damaged(format string, args ...any) error {
+	return &foreign.DamagedError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// tabular reads a file with a dataset for each column.
+type tabular struct {
+	reader *foreign.Reader
+	source Source
+	key    []string
+	find   *Find
+	budget int // how many more reads may fail
+}
+
+// readBudget bounds how closely the limits of damage are looked for: a read
+// that fails may take a child process with it.
+const readBudget = 256
+
+func (t *tabular) open(path string, root foreign.Group, required []string) error {
+	t.source = Source{Path: path, Rows: math.MaxInt64}
+	for _, name := range required {
+		i := slices.IndexFunc(root.Datasets, func(d foreign.Dataset) bool { return d.Name == name })
+		if i < 0 {
+			return damaged("dataset %s is missing", name)
+		}
+		d := root.Datasets[i]
+		if len(d.Shape) == 0 || d.Type.Kind == 0 {
+			return damaged("dataset %s has no rows of numbers or text", name)
+		}
+		t.source.Rows = min(t.source.Rows, d.Shape[0])
+		t.find.Rows = max(t.find.Rows, d.Shape[0])
+		t.source.Columns = append(t.source.Columns, Column{Name: name, Type: d.Type, Shape: d.Shape[1:]})
+	}
+	for _, name := range t.key {
+		switch c := t.source.Column(name); {
+		case c == nil:
+			return damaged("key column %s is missing", name)
+		case len(c.Shape) > 0:
+			return damaged("key column %s has several values in a row", name)
+		}
+	}
+	return nil
+}
+
+// records reads block by block. Where one cannot be read it is halved, the
+// largest first, until the rows that can are found or the budget is spent.
+func (t *tabular) records(ctx context.Context, each func(Record) error) error {
+	rowBytes := int64(0)
+	for _, c := range t.source.Columns {
+		rowBytes = max(rowBytes, c.rowBytes())
+	}
+	type span struct{ first, n int64 }
+	for first, n := range blocks(t.source.Rows, max(rowBytes, 1024)) {
+		for todo := []span{{first, n}}; len(todo) > 0; todo = todo[1:] {
+			s := todo[0]
+			cells, err := t.read(ctx, s.first, s.n)
+			if _, ok := errors.AsType[*foreign.DamagedError](err); ok {
+				if t.budget--; t.budget < 0 {
+					return nil
+				}
+				if half := s.n / 2; half > 0 {
+					todo = append(todo, span{s.first, half}, span{s.first + half, s.n - half})
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := t.split(cells, s.first, s.n, each); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read reads rows of all columns.
+func (t *tabular) read(ctx context.Context, first, n int64) ([]cell, error) {
+	cells := make([]cell, len(t.source.Columns))
+	for i, c := range t.source.Columns {
+		rows, err := t.reader.Read(ctx, t.source.Path, c.Name, first, n)
+		if err != nil {
+			return nil, err
+		}
+		if cells[i], err = newCell(c, rows, n); err != nil {
+			return nil, err
+		}
+	}
+	return cells, nil
+}
+
+// newCell returns n rows of a column, text of any length in as many bytes as
+// the longest of them.
+func newCell(c Column, rows foreign.Rows, n int64) (cell, error) {
+	if rows.Type.Kind == h5.VarText {
+		c.Type = h5.Type{Kind: h5.Text, Len: 1}
+		for _, text := range rows.Texts {
+			c.Type.Len = max(c.Type.Len, len(text))
+		}
+		rows.Bytes = make([]byte, len(rows.Texts)*c.Type.Len)
+		for i, text := range rows.Texts {
+			copy(rows.Bytes[i*c.Type.Len:], text)
+		}
+	}
+	if int64(len(rows.Bytes)) != n*c.rowBytes() {
+		return cell{}, damaged("dataset %s is being changed by another program", c.Name)
+	}
+	return cell{c, rows.Bytes}, nil
+}
+
+// split calls each with the whole rows.
+func (t *tabular) split(cells []cell, first, n int64, each func(Record) error) error {
+	for i := range n {
+		rec := Record{Place: fmt.Sprintf("row %d", first+i), cells: make([]cell, len(cells))}
+		whole := true
+		for j, c := range cells {
+			size := c.rowBytes()
+			rec.cells[j] = cell{c.Column, c.bytes[i*size : (i+1)*size]}
+			whole = whole && rec.cells[j].whole()
+		}
+		if !whole {
+			continue
+		}
+		rec.setKey(t.key)
+		t.find.Saved++
+		if err := each(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole tells whether the values may be there: as foreign.Check has it.
+func (c cell) whole() bool {
+	if !isFloat(c.Type) {
+		return true
+	}
+	size := c.Type.Bytes()
+	for i := 0; i < len(c.bytes); i += size {
+		x, _ := element(c.Type, c.bytes[i:i+size]).(float64)
+		if math.IsInf(x, 0) || math.IsNaN(x) && len(c.Shape) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Record) cell(name string) *cell {
+	for i := range r.cells {
+		if r.cells[i].Name == name {
+			return &r.cells[i]
+		}
+	}
+	return nil
+}
+
+func (r *Record) setKey(names []string) {
+	values := make([]any, len(names))
+	for i, name := range names {
+		c := r.cell(name)
+		values[i] = element(c.Type, c.bytes)
+		r.Key = appendElement(r.Key, values[i])
+	}
+	r.Show = func() string { return showKey(names, values) }
+}
+
+// grouped reads a file with a group for each task.
+type grouped struct {
+	reader       *foreign.Reader
+	path         string
+	key, columns []string
+	find         Find
+}
+
+func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Record) error) error {
+	g.find.Rows = int64(len(root.Groups) + len(root.Damaged))
+	if n := len(root.Damaged); n > 0 {
+		g.find.Damage = fmt.Sprintf("group %s cannot be opened", root.Damaged[0])
+	}
+	budget := readBudget
+	for _, name := range root.Groups {
+		rec, err := g.read(ctx, name)
+		if _, ok := errors.AsType[*foreign.DamagedError](err); ok {
+			if budget--; budget < 0 {
+				return nil
+			}
+			if g.find.Damage == "" {
+				g.find.Damage = fmt.Sprintf("group %s: %s", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		g.find.Saved++
+		if err := each(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read returns the record of a group: its datasets, and its attributes where a
+// dataset of that name is not there.
+func (g *grouped) read(ctx context.Context, name string) (rec Record, err error) {
+	group, err := g.reader.List(ctx, g.path, "/"+name)
+	if err != nil {
+		return rec, err
+	}
+	rec.Place = "group " + name
+	for _, d := range group.Datasets {
+		if g.columns != nil && !slices.Contains(g.columns, d.Name) && !slices.Contains(g.key, d.Name) {
+			continue
+		}
+		n := int64(1)
+		if len(d.Shape) > 0 {
+			n = d.Shape[0]
+		}
+		rows, err := g.reader.Read(ctx, g.path, "/"+name+"/"+d.Name, 0, n)
+		if err != nil {
+			return rec, err
+		}
+		c, err := newCell(Column{Name: d.Name, Type: d.Type, Shape: d.Shape}, rows, 1)
+		if err != nil {
+			return rec, err
+		}
+		rec.cells = append(rec.cells, c)
+	}
+	for _, a := range group.Attributes {
+		rows := foreign.Rows{Type: a.Type, Bytes: a.Bytes, Texts: a.Texts}
+		if c, err := newCell(Column{Name: a.Name, Type: a.Type, Shape: a.Shape}, rows, 1); err == nil && len(c.bytes) > 0 && rec.cell(a.Name) == nil {
+			rec.cells = append(rec.cells, c)
+		}
+	}
+	g.keyFromName(&rec, name)
+	return rec, g.judge(&rec)
+}
+
+// nameParts are the parts of a name as farm3_t1_s17.
+var nameParts = regexp.MustCompile(`^[A-Za-z]+(-?\d+)$`)
+
+// keyFromName takes what is missing of the key from the numbers in a group's
+// name, if it has one for each.
+func (g *grouped) keyFromName(rec *Record, name string) {
+	parts := strings.Split(name, "_")
+	if len(parts) != len(g.key) {
+		return
+	}
+	for i, part := range parts {
+		m := nameParts.FindStringSubmatch(part)
+		if m == nil || rec.cell(g.key[i]) != nil {
+			continue
+		}
+		var number int64
+		if _, err := fmt.Sscan(m[1], &number); err == nil {
+			bytes := binary.LittleEndian.AppendUint64(nil, uint64(number)) //nolint:gosec // its bits
+			rec.cells = append(rec.cells, cell{Column{Name: g.key[i], Type: h5.Type{Kind: h5.Int64}}, bytes})
+		}
+	}
+}
+
+func (g *grouped) judge(rec *Record) error {
+	for _, name := range g.key {
+		if c := rec.cell(name); c == nil || len(c.Shape) > 0 {
+			return damaged("it has no single value of the key %s", name)
+		}
+	}
+	for _, name := range g.columns {
+		if rec.cell(name) == nil {
+			return damaged("dataset %s is missing", name)
+		}
+	}
+	for _, c := range rec.cells {
+		if !c.whole() {
+			return damaged("%s is NaN or infinite", c.Name)
+		}
+	}
+	rec.setKey(g.key)
+	return nil
+}
