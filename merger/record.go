@@ -31,6 +31,14 @@ type Record struct {
 	Rejected      int                    `json:"rejected_shards"`
 	DuplicateRows int64                  `json:"duplicate_rows"` // computed twice, counted once
 	Workers       map[string]WorkerShare `json:"workers"`
+	Imported      []ImportedRows         `json:"imported,omitempty"`
+}
+
+// ImportedRows are the rows of tasks that nobody computed, and the file of
+// another program that they are from.
+type ImportedRows struct {
+	message.Imported
+	Rows message.Ranges `json:"tasks"`
 }
 
 // WorkerShare is what one worker contributed.
@@ -54,6 +62,10 @@ func WriteRecord(output string, s *ledger.State) error {
 		r.Shards++
 		if sh.Rejected != "" {
 			r.Rejected++
+			continue
+		}
+		if sh.Imported != nil {
+			r.Imported = append(r.Imported, ImportedRows{*sh.Imported, sh.Rows})
 			continue
 		}
 		share := r.Workers[sh.Worker]

@@ -76,7 +76,7 @@ Exit codes:
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
 		newSimulate(a), newExplain(a), newRuns(a), newVerify(a), newCheck(a), newMerge(a), newRecover(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
-		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a),
+		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a), newImporter(a),
 	)
 	return root
 }

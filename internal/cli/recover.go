@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -26,6 +27,8 @@ type recoverOptions struct {
 	spec, tasks string
 	key         []string
 	missing     string
+	run         bool
+	runOptions
 }
 
 func newRecover(a *app) *cobra.Command {
@@ -45,9 +48,14 @@ A file has a dataset in its root for each column; or a group for each task, as
 farm3_t1_s17, whose key is in its attributes, or in its name: the numbers in the
 order of the key.
 
-Exit code 4 if tasks are missing.`,
+Exit code 4 if tasks are missing. --run computes them instead, as "windrow run"
+does: rows that were found become shards, which are validated and announced like
+those of a worker, and all are sealed into one dataset. Its record, beside it,
+says which rows are from which file. Interrupted, the same command goes on, or
+"windrow run SPEC" without the files.`,
 		Example: `  windrow recover worker_*.h5 --tasks tasks.csv --key farm_id,farm_type,seed --missing missing.csv
-  windrow recover worker_*.h5 --spec campaign.yaml`,
+  windrow recover worker_*.h5 --spec campaign.yaml
+  windrow recover worker_*.h5 --spec campaign.yaml --run`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(args); err != nil {
@@ -60,6 +68,9 @@ Exit code 4 if tasks are missing.`,
 	c.Flags().StringVar(&o.tasks, "tasks", "", "list of the campaign's tasks, .csv with a header or .jsonl")
 	c.Flags().StringSliceVar(&o.key, "key", nil, "columns that identify a task (default: those of the spec)")
 	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV")
+	c.Flags().BoolVar(&o.run, "run", false, "compute the missing tasks, and seal all into the dataset of the spec")
+	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes, with --run")
+	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state, with --run (default: .windrow beside the dataset)")
 	return c
 }
 
@@ -69,6 +80,8 @@ func (o *recoverOptions) check(files []string) error {
 		return errors.New("an argument is missing: which files")
 	case (o.spec == "") == (o.tasks == ""):
 		return errors.New("either --spec or --tasks says which tasks there should be")
+	case o.run && o.spec == "":
+		return errors.New("--run needs --spec: how the missing tasks are computed")
 	case o.tasks != "" && len(o.key) == 0:
 		return errors.New("--key is missing: the columns of the list that identify a task")
 	}
@@ -227,8 +240,16 @@ func (a *app) recover(ctx context.Context, o recoverOptions, files []string) err
 			return err
 		}
 	}
+	if o.run {
+		o.imports = files
+		return a.run(o.runOptions, o.spec)
+	}
 	if missing > 0 {
-		return &exitError{exitIncomplete, fmt.Errorf("%s missing", plural(missing, "task")), ""}
+		next := ""
+		if o.spec != "" {
+			next = "windrow recover " + strings.Join(files, " ") + " --spec " + o.spec + " --run"
+		}
+		return &exitError{exitIncomplete, fmt.Errorf("%s missing", plural(missing, "task")), next}
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type runOptions struct {
 	restart    bool
 	keepShards bool
 	keepFailed string
+	imports    []string // files of others whose rows are not computed again: see recover --run
 }
 
 func newRun(a *app) *cobra.Command {
@@ -310,6 +311,9 @@ func (c *campaign) compute(ctx context.Context) error {
 		if err := c.awaitSettings(ctx); err != nil {
 			return err
 		}
+		if err := c.importRows(ctx, program); err != nil {
+			return err
+		}
 		s, err := supervisor.Start(ctx, program, c.local.state.logs(c.plan.ID()), children, c.log)
 		if err != nil {
 			return err
@@ -341,7 +345,7 @@ func (c *campaign) children() ([]supervisor.Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := []string{"NATS_URL=" + c.local.broker.URL(), "NATS_TOKEN=" + c.local.broker.Token()}
+	env := c.brokerEnv()
 	common := []string{
 		"--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--exit-when-sealed",
 	}
@@ -362,6 +366,38 @@ func (c *campaign) children() ([]supervisor.Child, error) {
 		})
 	}
 	return children, nil
+}
+
+func (c *campaign) brokerEnv() []string {
+	return []string{"NATS_URL=" + c.local.broker.URL(), "NATS_TOKEN=" + c.local.broker.Token()}
+}
+
+// importRows records the rows that files of others have, before a worker
+// computes one of them. What was imported by an earlier start is left alone.
+func (c *campaign) importRows(ctx context.Context, program string) error {
+	if len(c.options.imports) == 0 {
+		return nil
+	}
+	args := []string{
+		roleImporter, "--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--exit-when-sealed",
+		"--spec", c.specPath, "--",
+	}
+	child := supervisor.Child{Name: roleImporter, Args: append(args, c.options.imports...), Env: c.brokerEnv()}
+	s, err := supervisor.Start(ctx, program, c.local.state.logs(c.plan.ID()), []supervisor.Child{child}, c.log)
+	if err != nil {
+		return err
+	}
+	defer s.Stop(0)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.stops.gentle.Done(): // who watches the workers sees it, too
+		c.stop(s)
+		return nil
+	case exit := <-s.Exits():
+		_, err := c.judge(exit)
+		return err
+	}
 }
 
 // watch waits for the end of the run, for better or worse, and stops the

@@ -144,6 +144,23 @@ type Shard struct {
 	Worker  string  `json:"worker"`
 	Seconds float64 `json:"seconds"` // spent computing the rows
 	Folder  string  `json:"folder"`  // nonce of the shards folder
+
+	Imported *Imported `json:"imported,omitempty"` // where the rows are from, if nobody computed them
+}
+
+// Imported is the file of another program from which rows were taken.
+type Imported struct {
+	File   string `json:"file"` // its name, without the directory
+	SHA256 Digest `json:"sha256"`
+}
+
+const maxFileName = 255
+
+func (i *Imported) validate() error {
+	if i.File == "" || len(i.File) > maxFileName || strings.ContainsAny(i.File, "/\x00") {
+		return fmt.Errorf("imported from %q: not the name of a file", Cut(i.File, maxQuoted))
+	}
+	return i.SHA256.Validate()
 }
 
 // ShardName returns the name of the shard that starts with task first.
@@ -419,6 +436,11 @@ func (s *Shard) validate() error {
 	}
 	if !upTo(math.MaxFloat64, s.Seconds) {
 		return fmt.Errorf("%v seconds: 0 or more", s.Seconds)
+	}
+	if s.Imported != nil {
+		if err := s.Imported.validate(); err != nil {
+			return err
+		}
 	}
 	return checkWorker(s.Worker)
 }

@@ -70,6 +70,31 @@ func Fill(row table.Row, results []int, rec Record) error {
 	return row.Check()
 }
 
+// KeyValues returns the key of a record as its columns have it.
+func KeyValues(columns table.Columns, rec Record) ([]table.Value, error) {
+	values := make([]table.Value, len(columns))
+	for i, c := range columns {
+		from := rec.cell(c.Name)
+		switch x := goValue(from.Type, from.bytes).(type) {
+		case string:
+			values[i] = table.StringValue(x)
+		case int64:
+			values[i] = table.IntValue(x)
+			if c.Type.IsFloat() {
+				values[i] = table.FloatValue(float64(x))
+			}
+		case float64:
+			values[i] = table.FloatValue(x)
+			if !c.Type.IsFloat() {
+				values[i] = table.IntValue(int64(x))
+			}
+		default:
+			return nil, fmt.Errorf("key %s is no value", c.Name)
+		}
+	}
+	return values, nil
+}
+
 func fillColumn(row table.Row, c int, from cell) error {
 	column := row.Columns()[c]
 	strides, err := stridesFor(column, from.Shape)
