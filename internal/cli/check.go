@@ -6,17 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"windrow/internal/foreign"
 	"windrow/internal/rescue"
+	"windrow/producer"
 )
 
 type checkOptions struct {
 	require []string
 	key     []string
+	spec    string
 	json    bool
 }
 
@@ -34,6 +37,9 @@ variable length is not read.
 --key also finds rows that have the key of an earlier row, in the same file or
 in one before it.
 
+--spec also finds rows that are not what the spec's columns declare: a dataset
+that is missing, another shape, a number below its min or above its max.
+
 The files need not be windrow's. Those that are have a digest and are held to
 it: a shard to the one in its name, a dataset to its manifest.
 
@@ -41,17 +47,22 @@ Files are read in a child process with limits, because the HDF5 library crashes
 on some damaged ones. Exit code 5 if a file is corrupt.`,
 		Example: `  windrow check worker_*.h5
   windrow check worker_*.h5 --require farm_id,seed,aep
-  windrow check worker_*.h5 --key farm_id,farm_type,seed`,
+  windrow check worker_*.h5 --key farm_id,farm_type,seed
+  windrow check worker_*.h5 --spec campaign.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError(c, errors.New("an argument is missing: "+c.UseLine()))
+			}
+			if o.spec != "" && c.Flags().Changed("require") {
+				return usageError(c, errors.New("--require and --spec exclude each other"))
 			}
 			return a.check(c.Context(), o, args)
 		},
 	}
 	c.Flags().StringSliceVar(&o.require, "require", foreign.Required, "datasets that each file must have, of equal length")
 	c.Flags().StringSliceVar(&o.key, "key", nil, "datasets whose values together identify a row: no two rows may have the same")
+	c.Flags().StringVar(&o.spec, "spec", "", "spec whose keys and columns each file must have, with values in their ranges")
 	c.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each file")
 	return c
 }
@@ -78,6 +89,13 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	}
 	defer r.Close()
 	e := examiner{reader: r, options: o, files: files, seen: rescue.NewSeen()}
+	if o.spec != "" {
+		if e.plan, err = loadPlan(o.spec); err != nil {
+			return err
+		}
+		e.declared = declarationOf(e.plan)
+		e.options.require = slices.Concat(e.plan.Planned.Keys, e.declared.names)
+	}
 	valid, rows := 0, int64(0)
 	for i := range files {
 		v, err := e.examine(ctx, i)
@@ -110,6 +128,9 @@ type examiner struct {
 	options checkOptions
 	files   []string
 	seen    *rescue.Seen
+
+	plan     *producer.Plan // of the spec, or nil
+	declared declaration
 }
 
 // examine returns the verdict about file i. An error is about this machine.
@@ -119,6 +140,9 @@ func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 		v.Rows, err = e.reader.Check(ctx, v.File, e.options.require)
 	} else {
 		v.Rows, err = e.checkKeys(ctx, i)
+	}
+	if err == nil && e.plan != nil {
+		err = e.checkDeclared(ctx, v.File)
 	}
 	damage, corrupt := errors.AsType[*foreign.DamagedError](err)
 	noKey, hasNone := errors.AsType[*rescue.KeyError](err)
@@ -158,6 +182,28 @@ func (e *examiner) checkKeys(ctx context.Context, i int) (rows int64, err error)
 		return rows, err
 	}
 	return rows, &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(repeated, "row"), first)}
+}
+
+// checkDeclared holds the rows of a file to the columns of the spec.
+func (e *examiner) checkDeclared(ctx context.Context, path string) error {
+	misfits, first := 0, ""
+	find, err := rescue.Records(ctx, e.reader, path, e.plan.Planned.Keys, e.declared.names, func(rec rescue.Record) error {
+		if err := e.declared.fits(rec); err != nil {
+			if misfits++; misfits == 1 {
+				first = rec.Place + ": " + err.Error()
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case find.Damage != "":
+		return &foreign.DamagedError{Reason: find.Damage}
+	case misfits > 0:
+		return &foreign.DamagedError{Reason: fmt.Sprintf("%s not as the spec declares, the first: %s", plural(misfits, "row"), first)}
+	}
+	return nil
 }
 
 // newReader returns what reads files of others: see newForeign.

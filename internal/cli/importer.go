@@ -129,7 +129,7 @@ func (i *importer) add(index int64, rec rescue.Record) error {
 	if err := row.SetKey(key); err != nil {
 		return err
 	}
-	return rescue.Fill(row, i.salvage.results, rec)
+	return rescue.Fill(row, i.salvage.declared.results, rec)
 }
 
 // flush announces the pending rows, in the order of their tasks.

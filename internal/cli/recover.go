@@ -116,12 +116,10 @@ func (o *recoverOptions) load() (t campaignTasks, err error) {
 
 // salvage finds the rows of tasks in files of others.
 type salvage struct {
-	reader  *foreign.Reader
-	key     []string
-	tasks   *rescue.Tasks
-	results []int        // positions of the results among the columns
-	scratch *table.Block // of one row; nil: rows are not held to columns
-	names   []string     // of the results; nil: all that is in a file
+	reader   *foreign.Reader
+	key      []string
+	tasks    *rescue.Tasks
+	declared declaration // nothing, if there is only a list
 
 	duplicates int64
 	strange    int64 // rows of no task
@@ -134,18 +132,39 @@ func newSalvage(r *foreign.Reader, t campaignTasks) (*salvage, error) {
 		return nil, err
 	}
 	s := &salvage{reader: r, key: t.key, tasks: tasks}
-	if t.plan == nil {
-		return s, nil
+	if t.plan != nil {
+		s.declared = declarationOf(t.plan)
 	}
-	columns, codes := t.plan.Planned.Columns, t.plan.Spec.CodeColumns()
-	for i, c := range columns[1+len(t.key):] {
+	return s, nil
+}
+
+// declaration is what the columns of a spec say about the rows of others.
+type declaration struct {
+	names   []string     // of the results
+	results []int        // their positions among the columns
+	scratch *table.Block // of one row
+}
+
+func declarationOf(plan *producer.Plan) declaration {
+	var d declaration
+	columns, codes, keys := plan.Planned.Columns, plan.Spec.CodeColumns(), len(plan.Planned.Keys)
+	for i, c := range columns[1+keys:] {
 		if codes.Index(c.Name) < 0 {
-			s.results = append(s.results, 1+len(t.key)+i)
-			s.names = append(s.names, c.Name)
+			d.results = append(d.results, 1+keys+i)
+			d.names = append(d.names, c.Name)
 		}
 	}
-	s.scratch = table.NewBlock(columns, 1)
-	return s, nil
+	d.scratch = table.NewBlock(columns, 1)
+	return d
+}
+
+// fits returns an error unless the record is what the columns declare.
+func (d declaration) fits(rec rescue.Record) error {
+	if d.scratch == nil {
+		return nil
+	}
+	d.scratch.Truncate(0)
+	return rescue.Fill(d.scratch.Append(), d.results, rec)
 }
 
 // found is what was found in a file.
@@ -157,7 +176,7 @@ type found struct {
 
 // file calls take with each row of a task that was not found before.
 func (s *salvage) file(ctx context.Context, path string, take func(index int64, rec rescue.Record) error) (f found, err error) {
-	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.names, func(rec rescue.Record) error {
+	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.declared.names, func(rec rescue.Record) error {
 		index, ok := s.tasks.Index(rec.Key)
 		if !ok {
 			if s.strange++; s.strange == 1 {
@@ -165,7 +184,7 @@ func (s *salvage) file(ctx context.Context, path string, take func(index int64, 
 			}
 			return nil
 		}
-		if err := s.fits(rec); err != nil {
+		if err := s.declared.fits(rec); err != nil {
 			if f.misfits++; f.misfits == 1 {
 				f.misfit = rec.Place + ": " + err.Error()
 			}
@@ -178,15 +197,6 @@ func (s *salvage) file(ctx context.Context, path string, take func(index int64, 
 		return take(index, rec)
 	})
 	return f, err
-}
-
-// fits returns an error unless the record is what the columns declare.
-func (s *salvage) fits(rec rescue.Record) error {
-	if s.scratch == nil {
-		return nil
-	}
-	s.scratch.Truncate(0)
-	return rescue.Fill(s.scratch.Append(), s.results, rec)
 }
 
 func (f found) show(w io.Writer, file string) {
