@@ -10,11 +10,15 @@ TYPES = ["V80", "V90"]
 TASKS = [(farm, kind, seed) for farm in range(3) for kind in TYPES for seed in range(10)]
 
 
+def positions(farm, seed):
+    return [[seed, turbine / 8] for turbine in range(3 + farm)]
+
+
 def rows(tasks):
     text = h5py.string_dtype()
     layout = numpy.full((len(tasks), 5, 2), numpy.nan)
     for row, (farm, _, seed) in zip(layout, tasks):
-        row[:3 + farm] = seed
+        row[:3 + farm] = positions(farm, seed)
     return {
         "farm_id": numpy.array([t[0] for t in tasks], "i4"), "farm_type": numpy.array([t[1] for t in tasks], text),
         "seed": numpy.array([t[2] for t in tasks]), "layout": layout, "aep": numpy.array([t[0] + t[2] / 4 for t in tasks]),
@@ -69,7 +73,7 @@ with open("compressed.h5", "r+b") as f:
 with h5py.File("groups.h5", "w") as f:
     for farm, kind, seed in TASKS[36:40]:
         group = f.create_group(f"farm{farm}_t{TYPES.index(kind)}_s{seed}")
-        group["layout"] = numpy.full((2, 3 + farm), float(seed))
+        group["layout"] = numpy.array(positions(farm, seed), "f4").T
         group["aep"] = farm + seed / 4
         group.attrs["farm_type"] = kind
 
