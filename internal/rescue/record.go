@@ -57,7 +57,9 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 	}
 	if required == nil {
 		for _, d := range root.Datasets {
-			required = append(required, d.Name)
+			if len(d.Shape) > 0 && d.Type.Kind != 0 && !isScale(d) {
+				required = append(required, d.Name)
+			}
 		}
 	}
 	find.Rows, err = r.Check(ctx, path, required)
@@ -75,6 +77,11 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 		return find, keepDamage(&find, err)
 	}
 	return find, t.records(ctx, each)
+}
+
+// isScale tells whether a dataset has the values along a dimension of others.
+func isScale(d foreign.Dataset) bool {
+	return slices.ContainsFunc(d.Attributes, func(a h5.Attribute) bool { return a.Name == "CLASS" })
 }
 
 // keepDamage notes what is wrong with a file; other errors stay errors.

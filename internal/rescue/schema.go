@@ -31,13 +31,25 @@ type schema struct {
 func unify(sources []*Source, common bool) (schema, error) {
 	first := sources[0]
 	s := schema{attributes: first.Attributes}
+	for _, source := range sources {
+		for _, d := range source.others {
+			if d.Type.Kind == 0 && len(d.Shape) > 0 && d.Shape[0] == source.Rows && !common {
+				return schema{}, conflict("dataset %s of %s is neither numbers nor text", d.Name, source.Path)
+			}
+			if !slices.Contains(s.left, d.Name) {
+				s.left = append(s.left, d.Name)
+			}
+		}
+	}
 	for _, c := range first.Columns {
 		u, err := unifyColumn(c, sources)
 		if err != nil && !common {
 			return schema{}, err
 		}
 		if err != nil {
-			s.left = append(s.left, c.Name)
+			if !slices.Contains(s.left, c.Name) {
+				s.left = append(s.left, c.Name)
+			}
 			continue
 		}
 		if !slices.Equal(u.Shape, c.Shape) || anyOther(sources, u) {

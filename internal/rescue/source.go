@@ -21,6 +21,7 @@ type Source struct {
 	Rows       int64
 	Columns    []Column
 	Attributes []h5.Attribute // of the root
+	others     []foreign.Dataset
 }
 
 // Column is a dataset of a file.
@@ -57,7 +58,8 @@ func Open(ctx context.Context, r *foreign.Reader, path string, required []string
 	s = &Source{Path: path, Rows: rows, Attributes: root.Attributes}
 	for _, d := range root.Datasets {
 		if len(d.Shape) == 0 || d.Shape[0] != rows || d.Type.Kind == 0 {
-			continue // no column: a scale, a note
+			s.others = append(s.others, d) // a scale, a note; or of a type that windrow has not
+			continue
 		}
 		c := Column{Name: d.Name, Type: d.Type, Shape: d.Shape[1:], Attributes: d.Attributes}
 		if d.Type.Kind == h5.VarText {

@@ -23,3 +23,5 @@ worker("b.h5", 0, 3, 100)
 worker("c.h5", 12, 4, 70)  # two seeds of a.h5 again
 worker("single.h5", 20, 2, 66, aep="f4")
 worker("extra.h5", 30, 2, 66, wake=numpy.ones(2))
+worker("pairs.h5", 40, 2, 66, pairs=numpy.zeros(2, numpy.dtype([("a", "f8"), ("b", "i4")])), note="of 2024")
+worker("note.h5", 50, 2, 66, note="of 2025")
