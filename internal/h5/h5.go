@@ -218,6 +218,10 @@ type Dataset struct {
 // Create makes a dataset and opens it: contiguous, with its space allocated
 // at once and not filled.
 func (f *File) Create(name string, t Type, dims []int64) (*Dataset, error) {
+	return f.create(name, t, dims, Layout{})
+}
+
+func (f *File) create(name string, t Type, dims []int64, l Layout) (*Dataset, error) {
 	n := C.CString(name)
 	defer C.free(unsafe.Pointer(n))
 	err := callOn(f.file, "create dataset", name, func(id C.hid_t) error {
@@ -231,7 +235,7 @@ func (f *File) Create(name string, t Type, dims []int64) (*Dataset, error) {
 		for i, d := range dims {
 			size[i] = C.hsize_t(d)
 		}
-		return check(C.h5_create_dataset(id, n, C.int(t.Kind), C.size_t(t.Len), C.int(len(dims)), &size[0]))
+		return check(C.h5_create_dataset(id, n, C.int(t.Kind), C.size_t(t.Len), C.int(len(dims)), &size[0], C.hsize_t(l.ChunkRows), C.int(l.Level)))
 	})
 	if err != nil {
 		return nil, err

@@ -643,3 +643,74 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 	}
 	group.Wait()
 }
+
+func TestChunksComeBack(t *testing.T) {
+	t.Parallel()
+	f, path := create(t, h5.V108)
+	d := dataset(t)(f.CreateChunked("/x", int8s, []int64{7, 2}, 3, 0))
+	want := counting(14)
+	for _, first := range []int64{6, 0, 3} {
+		chunk := make([]byte, 6) // the last one is longer than the rows in it
+		copy(chunk, want[2*first:])
+		if err := d.WriteChunk(first, chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, d)
+	closed(t, f)
+	d = dataset(t)(open(t, path).Dataset("x"))
+	got := make([]byte, 14)
+	if err := d.Read(0, 7, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read %v, %v, want %v", got, err, want)
+	}
+}
+
+func TestWrongChunksAreRefused(t *testing.T) {
+	t.Parallel()
+	f, _ := create(t, h5.V108)
+	chunked := dataset(t)(f.CreateChunked("/chunked", int8s, []int64{7, 2}, 3, 0))
+	gzip := dataset(t)(f.CreateChunked("/gzip", int8s, []int64{7, 2}, 3, 9))
+	contiguous := dataset(t)(f.Create("/contiguous", int8s, []int64{7, 2}))
+	for name, c := range map[string]struct {
+		d     *h5.Dataset
+		first int64
+		size  int
+	}{
+		"short":           {chunked, 0, 5},
+		"long":            {chunked, 0, 7},
+		"empty":           {gzip, 0, 0},
+		"between chunks":  {chunked, 1, 6},
+		"before the rows": {chunked, -3, 6},
+		"after the rows":  {gzip, 9, 6},
+		"contiguous":      {contiguous, 0, 6},
+	} {
+		if err := c.d.WriteChunk(c.first, make([]byte, c.size)); err == nil {
+			t.Errorf("%s: a chunk of %d bytes was written at row %d", name, c.size, c.first)
+		}
+	}
+}
+
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	f, _ := create(t, h5.V108)
+	for name, c := range map[string]struct {
+		d    *h5.Dataset
+		want h5.Layout
+	}{
+		"contiguous": {dataset(t)(f.Create("/a", float64s, []int64{7})), h5.Layout{}},
+		"chunked":    {dataset(t)(f.CreateChunked("/b", float64s, []int64{7, 2}, 3, 0)), h5.Layout{ChunkRows: 3}},
+		"gzip":       {dataset(t)(f.CreateChunked("/c", float64s, []int64{0}, 1, 4)), h5.Layout{ChunkRows: 1, Level: 4}},
+	} {
+		if got, err := c.d.Layout(); err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		chunkRows int64
+		level     int
+	}{{0, 0}, {-1, 0}, {3, -1}, {3, 10}} {
+		if _, err := f.CreateChunked("/d", float64s, []int64{7}, c.chunkRows, c.level); err == nil {
+			t.Errorf("a dataset in chunks of %d rows, level %d, was made", c.chunkRows, c.level)
+		}
+	}
+}

@@ -126,19 +126,92 @@ herr_t h5_create_group(hid_t file, const char *name) {
   return status;
 }
 
-herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims) {
-  hid_t type = element_type(kind, length), space = H5Screate_simple(rank, dims, NULL);
-  hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset;
+// In one piece that is allocated at once and not filled; or in chunks of whole
+// rows, without an end.
+static herr_t set_layout(hid_t creation, int kind, int rank, const hsize_t *dims, hsize_t chunk_rows, int level) {
+  hsize_t chunk[H5S_MAX_RANK];
+  if (chunk_rows == 0) {
+    if (H5Pset_layout(creation, H5D_CONTIGUOUS) < 0 || H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) < 0) return -1;
+    return kind == KIND_VARTEXT ? 0 : H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
+  }
+  chunk[0] = chunk_rows;
+  for (int i = 1; i < rank; i++) chunk[i] = dims[i];
+  if (H5Pset_chunk(creation, rank, chunk) < 0) return -1;
+  if (level == 0) return 0;
+  if (H5Pset_shuffle(creation) < 0 || H5Pset_deflate(creation, (unsigned)level) < 0) return -1;
+  return H5Pset_fletcher32(creation);
+}
+
+herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims, hsize_t chunk_rows, int level) {
+  hsize_t most[H5S_MAX_RANK];
+  hid_t type = element_type(kind, length), creation = H5Pcreate(H5P_DATASET_CREATE), space, dataset;
   herr_t status = -1;
-  if (type >= 0 && space >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
-      H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && (kind == KIND_VARTEXT || H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0) &&
-      H5Pset_obj_track_times(creation, 0) >= 0 &&
+  memcpy(most, dims, (size_t)rank * sizeof *dims);
+  if (chunk_rows > 0) most[0] = H5S_UNLIMITED;
+  space = H5Screate_simple(rank, dims, most);
+  if (type >= 0 && space >= 0 && set_layout(creation, kind, rank, dims, chunk_rows, level) >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
       (dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT)) >= 0)
     status = H5Dclose(dataset);
   H5Pclose(creation);
   if (space >= 0) H5Sclose(space);
   if (type >= 0) H5Tclose(type);
   return status;
+}
+
+// The filters of a creation list: 0 and a level, 0 without filters; or OTHER.
+static herr_t filters(hid_t creation, int *level) {
+  static const H5Z_filter_t ours[] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE, H5Z_FILTER_FLETCHER32};
+  int n = H5Pget_nfilters(creation);
+  *level = 0;
+  if (n < 0) return -1;
+  if (n == 0) return 0;
+  for (int i = 0; i < n; i++) {
+    unsigned flags, value[8] = {0};
+    size_t values = 8;
+    H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, value, 0, NULL, NULL);
+    if (filter < 0) return -1;
+    if (n != 3 || filter != ours[i]) return OTHER;
+    if (filter == H5Z_FILTER_DEFLATE && values == 1) *level = (int)value[0];
+  }
+  return *level < 1 || *level > 9 ? OTHER : 0;
+}
+
+// The layout of a creation list; the chunk must span whole rows of the dims.
+static herr_t layout(hid_t creation, int rank, const hsize_t *dims, hsize_t *chunk_rows, int *level) {
+  hsize_t chunk[H5S_MAX_RANK];
+  H5D_layout_t how = H5Pget_layout(creation);
+  *chunk_rows = 0, *level = 0;
+  if (how < 0) return -1;
+  if (how == H5D_CONTIGUOUS) return 0;
+  if (how != H5D_CHUNKED) return OTHER;
+  if (H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != rank) return -1;
+  *chunk_rows = chunk[0];
+  for (int i = 1; i < rank; i++)
+    if (chunk[i] != dims[i]) return OTHER;
+  return filters(creation, level);
+}
+
+int h5_layout(hid_t dataset, hsize_t *chunk_rows, int *level) {
+  hsize_t dims[H5S_MAX_RANK];
+  hid_t creation = H5Dget_create_plist(dataset);
+  int rank = h5_rank(dataset, dims, H5S_MAX_RANK), status = -1;
+  if (creation >= 0 && rank >= 0) status = layout(creation, rank, dims, chunk_rows, level);
+  if (creation >= 0) H5Pclose(creation);
+  return status;
+}
+
+// libhdf5 believes what it is told here, so the chunk must be one that the
+// dataset has, and without filters of its size.
+herr_t h5_write_chunk(hid_t dataset, hsize_t first, size_t size, const void *chunk) {
+  hsize_t dims[H5S_MAX_RANK], at[H5S_MAX_RANK] = {first}, rows, bytes;
+  hid_t type = H5Dget_type(dataset);
+  int rank = h5_rank(dataset, dims, H5S_MAX_RANK), level, status = h5_layout(dataset, &rows, &level);
+  bytes = type < 0 ? 0 : H5Tget_size(type) * rows;
+  if (type >= 0) H5Tclose(type);
+  if (rank < 1 || status < 0) return -1;
+  for (int i = 1; i < rank; i++) bytes *= dims[i];
+  if (status == OTHER || rows == 0 || first % rows != 0 || first >= dims[0] || (level == 0 && size != bytes)) return OTHER;
+  return H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, at, size, chunk);
 }
 
 int64_t h5_offset(hid_t dataset) {

@@ -25,7 +25,9 @@ ssize_t h5_open_objects(hid_t file);
 herr_t h5_close_on_exec(hid_t file);
 
 herr_t h5_create_group(hid_t file, const char *name);
-herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims);
+herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims, hsize_t chunk_rows, int level);
+int h5_layout(hid_t dataset, hsize_t *chunk_rows, int *level);
+herr_t h5_write_chunk(hid_t dataset, hsize_t first, size_t size, const void *chunk);
 int64_t h5_offset(hid_t dataset);
 int h5_is_type(hid_t dataset, int kind, size_t length);
 int h5_is_plain(hid_t dataset); // neither pointers nor members in its elements
