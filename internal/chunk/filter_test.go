@@ -1,0 +1,135 @@
+package chunk
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+)
+
+// noise returns bytes of which about half repeat what came before.
+func noise(random *rand.Rand, n int) []byte {
+	data := make([]byte, 0, n)
+	for len(data) < n {
+		if random.IntN(2) == 0 && len(data) > 100 {
+			from := random.IntN(len(data) - 50)
+			data = append(data, data[from:from+random.IntN(50)]...)
+		} else {
+			data = append(data, byte(random.Uint32()))
+		}
+	}
+	return data[:n]
+}
+
+func TestShuffle(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, element := range []int{1, 2, 3, 4, 7, 8, 16} {
+		for _, n := range []int{1, 2, 7, 8, 9, 63, 64, 1001} {
+			src, dst := noise(random, n*element), make([]byte, n*element)
+			shuffle(dst, src, element)
+			for i := range n {
+				for b := range element {
+					if dst[b*n+i] != src[i*element+b] {
+						t.Fatalf("%d elements of %d bytes: byte %d of element %d is not in its place", n, element, b, i)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestFletcher32 compares with what Fletcher's sums are by their definition:
+// remainders of 65535, where the folded sums may be 65535 instead of 0.
+func TestFletcher32(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{0, 1, 2, 3, 719, 720, 721, 722, 5000, 100_001} {
+		data := noise(random, n)
+		var a, b uint64
+		for i := 0; i < n; i += 2 {
+			word := uint64(data[i]) << 8
+			if i+1 < n {
+				word |= uint64(data[i+1])
+			}
+			a = (a + word) % 65535
+			b = (b + a) % 65535
+		}
+		got := fletcher32(data)
+		if uint64(got&0xFFFF)%65535 != a || uint64(got>>16)%65535 != b {
+			t.Errorf("%d bytes: %08x, want %04x%04x", n, got, b, a)
+		}
+	}
+}
+
+// TestPipelineIsUndone inflates chunks with another implementation.
+func TestPipelineIsUndone(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	for level := 1; level <= 9; level++ {
+		p := newPipeline(level)
+		for _, n := range []int{8, 800, 80_000, 240_000} {
+			chunk := noise(random, n)
+			filtered := p.apply(nil, chunk, 8)
+			deflated, sum := filtered[:len(filtered)-4], binary.LittleEndian.Uint32(filtered[len(filtered)-4:])
+			if sum != fletcher32(deflated) {
+				t.Errorf("level %d, %d bytes: checksum %08x, want %08x", level, n, sum, fletcher32(deflated))
+			}
+			r, err := zlib.NewReader(bytes.NewReader(deflated))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shuffled, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make([]byte, n)
+			shuffle(want, chunk, 8)
+			if !bytes.Equal(shuffled, want) {
+				t.Errorf("level %d, %d bytes: inflated to something else", level, n)
+			}
+		}
+	}
+}
+
+// TestPipelineForgets compresses chunks with a pipeline that has seen others
+// and with a fresh one: which goroutine gets a chunk must not matter.
+func TestPipelineForgets(t *testing.T) {
+	t.Parallel()
+	for level := 1; level <= 9; level++ {
+		t.Run(strconv.Itoa(level), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(7, uint64(level)))
+			used := newPipeline(level)
+			for i := range 15 {
+				chunk := noise(random, 8*(1+random.IntN(9_000)))
+				if got, want := used.apply(nil, chunk, 8), newPipeline(level).apply(nil, chunk, 8); !bytes.Equal(got, want) {
+					t.Fatalf("chunk %d, %d bytes: %d bytes after other chunks, %d from a fresh pipeline", i, len(chunk), len(got), len(want))
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkShuffle(b *testing.B) {
+	src, dst := make([]byte, 128<<10), make([]byte, 128<<10)
+	for _, element := range []int{4, 8} {
+		b.Run(strconv.Itoa(element), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				shuffle(dst, src, element)
+			}
+		})
+	}
+}
+
+func BenchmarkFletcher32(b *testing.B) {
+	data := make([]byte, 128<<10)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		fletcher32(data)
+	}
+}
