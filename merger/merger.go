@@ -132,13 +132,15 @@ var errChanged = errors.New("the run has begun anew, or its settings have change
 // formOf returns what the ledger says of the dataset.
 func (m *Merger) formOf(s *ledger.State) dataset.Form {
 	return dataset.Form{
-		Digest: m.Digest, Planned: s.Planned(), Rows: s.Settings().Rows, Version: m.Version, Begun: s.Begun(),
+		Digest: m.Digest, Planned: s.Planned(), Rows: s.Settings().Rows,
+		Storage: s.Settings().Storage, Level: s.Settings().Level, Version: m.Version, Begun: s.Begun(),
 	}
 }
 
 // isOf tells whether the partial is still of the form that the run needs.
 func (m *Merger) isOf(s *ledger.State) bool {
-	return s.Begun().Equal(m.form.Begun) && s.Settings().Rows == m.form.Rows
+	now := s.Settings()
+	return s.Begun().Equal(m.form.Begun) && now.Rows == m.form.Rows && now.Storage == m.form.Storage && now.Level == m.form.Level
 }
 
 // awaitWork waits until the run is planned and not sealed. It returns true if

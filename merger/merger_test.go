@@ -52,7 +52,7 @@ func newStream(t *testing.T, allow int64) *stream {
 		Name: "test", Tasks: tasks, Keys: []string{"seed"}, Columns: columns, Model: "test 1", Source: "a test", Spec: json.RawMessage("{}"),
 	})
 	s.append(&message.Settings{
-		Output: "out.h5", Storage: "contiguous", Rows: message.DropRows, Allow: message.Allowance{Count: allow},
+		Output: "out.h5", Storage: message.Contiguous, Rows: message.DropRows, Allow: message.Allowance{Count: allow},
 		AckWait: message.Duration(time.Minute), ShardSeconds: 5,
 	})
 	return s

@@ -29,14 +29,15 @@ type campaign struct {
 // more replaces parts of it.
 func specOf(more map[string]string) string {
 	parts := map[string]string{
+		"output":    "{file: out.h5}",
 		"tasks":     "{matrix: {farm_id: 0..9, farm_type: 0..5, seed: 1..10}}",
 		"simulator": "{sleep: {duration: 2ms}}",
 		"queue":     "{ack_wait: 2s, shard_seconds: 0.2}",
 	}
 	maps.Copy(parts, more)
 	var b strings.Builder
-	b.WriteString("version: 1\nname: storm\nseed: 7\noutput: {file: out.h5}\n")
-	for _, k := range []string{"tasks", "simulator", "columns", "retry", "failures", "queue"} {
+	b.WriteString("version: 1\nname: storm\nseed: 7\n")
+	for _, k := range []string{"output", "tasks", "simulator", "columns", "retry", "failures", "queue"} {
 		if v, ok := parts[k]; ok {
 			fmt.Fprintf(&b, "%s: %s\n", k, v)
 		}

@@ -26,7 +26,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	spec := specOf(nil)
 	want := calmSHA256(t, spec)
 	for _, point := range fault.Points {
-		if provoked(point) || point == fault.OperatorReopened { // see TestReplayKilled
+		if provoked(point) || point == fault.OperatorReopened || point == fault.MergerChunksWritten { // see TestReplayKilled, TestKilledWhilePacking
 			continue
 		}
 		t.Run(point, func(t *testing.T) {
@@ -74,6 +74,62 @@ func TestKilledWhileMending(t *testing.T) {
 			}
 			if got := c.sha256(t); got != want {
 				t.Errorf("sha256 %s, undisturbed %s", got, want)
+			}
+		})
+	}
+}
+
+// stored returns a spec whose dataset is stored so.
+func stored(output string) string {
+	return specOf(map[string]string{"output": "{file: out.h5, " + output + "}"})
+}
+
+// TestKilledWhilePacking kills the merger at the points of a dataset in chunks,
+// which is a second file.
+func TestKilledWhilePacking(t *testing.T) {
+	t.Parallel()
+	for _, output := range []string{"storage: chunked", "storage: gzip"} {
+		spec := stored(output)
+		want := calmSHA256(t, spec)
+		for _, point := range []string{
+			fault.MergerComplete, fault.MergerChunksWritten, fault.MergerManifestWritten, fault.MergerVerified,
+			fault.MergerBeforeRename, fault.MergerRenamed, fault.MergerSealed,
+		} {
+			t.Run(output+" "+point, func(t *testing.T) {
+				t.Parallel()
+				c := newCampaign(t, spec)
+				once := c.path("killed")
+				c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
+				if _, err := os.Stat(once); err != nil {
+					t.Fatalf("no process was killed at %s: %v", point, err)
+				}
+				if got := c.sha256(t); got != want {
+					t.Errorf("sha256 %s, undisturbed %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestStorageChangesOnTheWay kills a run whose rows are all there and in chunks
+// of a file without a manifest, and goes on with another storage.
+func TestStorageChangesOnTheWay(t *testing.T) {
+	t.Parallel()
+	for name, output := range map[string]string{"smaller": "storage: gzip, level: 9", "contiguous": "storage: contiguous"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, stored("storage: gzip"))
+			hold, held, release := c.hold(t, "chunks")
+			p := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerChunksWritten + "=hold@" + hold}, "run", "spec.yaml", "--workers", "2")
+			held()
+			p.kill()
+			release()
+			if err := os.WriteFile(c.path("spec.yaml"), []byte(stored(output)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+			if got, want := c.sha256(t), calmSHA256(t, stored(output)); got != want {
+				t.Errorf("sha256 %s, from the start so %s", got, want)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package test
 import (
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -44,5 +45,42 @@ func TestH5dump(t *testing.T) {
 		if !contains(out, want) {
 			t.Errorf("h5dump does not show %q:\n%s", want, out)
 		}
+	}
+}
+
+// TestReadersOfStorages has h5py, netCDF4 and h5dump read each storage, and
+// h5py append rows where there are chunks.
+func TestReadersOfStorages(t *testing.T) {
+	t.Parallel()
+	for output, filters := range map[string][]string{
+		"storage: contiguous":     {"CONTIGUOUS"},
+		"storage: chunked":        {"CHUNKED ( 120 )", "H5S_UNLIMITED"},
+		"storage: gzip, level: 3": {"CHUNKED ( 120 )", "H5S_UNLIMITED", "PREPROCESSING SHUFFLE", "COMPRESSION DEFLATE { LEVEL 3 }", "CHECKSUM FLETCHER32"},
+	} {
+		t.Run(output, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, specOf(map[string]string{
+				"output": "{file: out.h5, " + output + "}", "simulator": "{noop: {}}",
+				"tasks": "{matrix: {kind: [onshore, offshore], seed: 1..60}}",
+			}))
+			c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+			script, err := filepath.Abs("testdata/python/storage.py")
+			if err != nil {
+				t.Fatal(err)
+			}
+			storage := strings.TrimSuffix(strings.Fields(output)[1], ",")
+			if out, err := exec.Command("/usr/bin/python3", script, c.path("out.h5"), storage).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			out, err := exec.Command("h5dump", "-p", "-d", "/seed", c.path("out.h5")).CombinedOutput()
+			if err != nil {
+				t.Fatalf("h5dump: %v\n%s", err, out)
+			}
+			for _, want := range append(filters, "58, 59, 60") {
+				if !contains(out, want) {
+					t.Errorf("h5dump does not show %q:\n%s", want, out)
+				}
+			}
+		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"windrow/internal/dataset"
+	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
 	"windrow/internal/version"
@@ -147,15 +148,16 @@ func diskNeed(plan *producer.Plan) (need, error) {
 	}
 	rows := dataset.Size(formOf(plan))
 	n := need{shards: rows, dataset: rows, broker: broker}
-	if plan.Settings.Allow.Of(plan.Planned.Tasks) > 0 {
-		n.dataset *= 2 // a dataset without the failed rows is written beside the partial file
+	if plan.Settings.Allow.Of(plan.Planned.Tasks) > 0 || plan.Settings.Storage != message.Contiguous {
+		n.dataset *= 2 // a dataset without the failed rows, or in chunks, is written beside the partial file
 	}
 	return n, nil
 }
 
 func formOf(plan *producer.Plan) dataset.Form {
 	return dataset.Form{
-		Digest: plan.Digest, Planned: plan.Planned, Rows: plan.Settings.Rows, Version: version.Windrow,
+		Digest: plan.Digest, Planned: plan.Planned, Rows: plan.Settings.Rows,
+		Storage: plan.Settings.Storage, Level: plan.Settings.Level, Version: version.Windrow,
 	}
 }
 
@@ -233,8 +235,12 @@ func showPlan(out io.Writer, plan *producer.Plan, path string) error {
 	for _, f := range p.Files {
 		fmt.Fprintf(w, "file\t%s (sha256 %s...)\n", f.Path, f.Digest.Short())
 	}
-	fmt.Fprintf(w, "dataset\t%s, %s, %s a row\n", plan.Spec.Output.File,
-		size(dataset.Size(formOf(plan))), size(int64(p.Columns.RowBytes())))
+	stored := ""
+	if plan.Settings.Storage != message.Contiguous {
+		stored = ", stored as " + storage(plan.Settings)
+	}
+	fmt.Fprintf(w, "dataset\t%s, %s, %s a row%s\n", plan.Spec.Output.File,
+		size(dataset.Size(formOf(plan))), size(int64(p.Columns.RowBytes())), stored)
 	fmt.Fprintf(w, "disk\t%s for the dataset; until it is sealed, %s for shards and %s for the broker\n",
 		size(n.dataset), size(n.shards), size(n.broker))
 	fmt.Fprintf(w, "failures\t%s allowed, rows of failed tasks: %s\n", plan.Settings.Allow, plan.Settings.Rows)

@@ -247,10 +247,21 @@ func (c *campaign) checkSettings() error {
 	case was.Output != now.Output:
 		old := filepath.Join(filepath.Dir(out), was.Output)
 		return &exitError{exitCorrupt, fmt.Errorf("the run is sealed as %s; output.file is %s now", old, out), "mv " + old + " " + out + ", or windrow run " + c.specPath + " --restart"}
+	case was.Storage != now.Storage || was.Level != now.Level:
+		return &exitError{exitCorrupt, fmt.Errorf("the run is sealed with output.storage: %s; it is %s now",
+			storage(&was), storage(now)), "windrow run " + c.specPath + " --restart"}
 	case was.Rows != now.Rows:
 		return &exitError{exitCorrupt, fmt.Errorf("the run is sealed with failures.rows: %s; it is %s now", was.Rows, now.Rows), "windrow run " + c.specPath + " --restart"}
 	}
 	return nil
+}
+
+// storage returns output.storage, with the level where there is one.
+func storage(s *message.Settings) string {
+	if s.Level == 0 {
+		return string(s.Storage)
+	}
+	return fmt.Sprintf("%s (level %d)", s.Storage, s.Level)
 }
 
 // deliverAgain has the broker deliver what workers of an earlier start held.

@@ -1,6 +1,7 @@
 // Package column knows how a column of a table is kept in an HDF5 file, which
-// shards and datasets have in common: a contiguous dataset of shape (row,
-// Shape...), little-endian, with the column's unit and words as attributes.
+// shards and datasets have in common: a dataset of shape (row, Shape...),
+// little-endian, with the column's unit and words as attributes. It lies in
+// one piece, or in chunks of rows.
 //
 // Strings are fixed-length, padded with NUL; bool is int8 with the flags false
 // and true, because libraries for netCDF cannot read HDF5's own booleans.
@@ -25,6 +26,17 @@ type Extent struct {
 // bytes are not written, and with the column's attributes.
 func Create(f *h5.File, path string, c table.Column, rows int64) (*h5.Dataset, error) {
 	d, err := f.Create(path, Type(c.Type), shape(c, rows))
+	return described(d, c, err)
+}
+
+// CreateChunked does the same with chunks of chunkRows rows, deflated if level
+// is not 0.
+func CreateChunked(f *h5.File, path string, c table.Column, rows, chunkRows int64, level int) (*h5.Dataset, error) {
+	d, err := f.CreateChunked(path, Type(c.Type), shape(c, rows), chunkRows, level)
+	return described(d, c, err)
+}
+
+func described(d *h5.Dataset, c table.Column, err error) (*h5.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -33,11 +33,12 @@ func create(path string, form Form, rows int64, failed *table.Block) (*canvas, e
 }
 
 // builder makes the structure of a file. HDF5 only makes it: all values are
-// written afterwards, at the places that it notes.
+// written afterwards, at the places that it notes, but for those in chunks.
 type builder struct {
 	file   *h5.File
-	places extents // of the columns of all groups
+	places extents // of the columns of all groups; those in chunks have none
 	scales []scale
+	chunks *chunks // what is in chunks, nil for nothing
 }
 
 // scale is a dimension scale, whose values are 0, 1, ...
@@ -53,6 +54,10 @@ func (b *builder) build(path string, form Form, groups []group) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	return b.structure(form, groups)
+}
+
+func (b *builder) structure(form Form, groups []group) error {
 	if err := setRootAttributes(b.file, form, groups); err != nil {
 		return err
 	}
@@ -124,11 +129,14 @@ func (b *builder) makeGroup(g group, keeps bool) error {
 }
 
 func (b *builder) makeColumn(g group, c table.Column, rows *h5.Dataset, keeps bool) (err error) {
-	d, err := column.Create(b.file, g.path+"/"+c.Name, c, g.rows)
+	d, place, err := b.create(g, c, g.rows, true)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	if !b.inChunks(g) { // else it stays open for its content
+		defer func() { err = errors.Join(err, d.Close()) }()
+	}
+	b.places = append(b.places, place)
 	if err := d.AttachScale(0, rows); err != nil {
 		return err
 	}
@@ -141,12 +149,30 @@ func (b *builder) makeColumn(g group, c table.Column, rows *h5.Dataset, keeps bo
 			return err
 		}
 	}
-	if err := setFillValue(d, g, c, keeps); err != nil {
-		return err
+	return setFillValue(d, g, c, keeps)
+}
+
+// inChunks tells whether what has the rows of a group is in chunks. Only those
+// of the root are many.
+func (b *builder) inChunks(g group) bool { return b.chunks != nil && g.path == "" }
+
+// create makes a dataset of size entries in a group, which are the group's
+// rows or not, and returns where they lie. Those in chunks lie nowhere yet.
+func (b *builder) create(g group, c table.Column, size int64, rows bool) (*h5.Dataset, column.Extent, error) {
+	path := g.path + "/" + c.Name
+	if rows && b.inChunks(g) {
+		d, err := b.chunks.create(b.file, path, c, size)
+		return d, column.Extent{}, err
 	}
-	place, err := column.ExtentOf(d, c, g.rows)
-	b.places = append(b.places, place)
-	return err
+	d, err := column.Create(b.file, path, c, size)
+	if err != nil {
+		return nil, column.Extent{}, err
+	}
+	place, err := column.ExtentOf(d, c, size)
+	if err != nil {
+		return nil, column.Extent{}, errors.Join(err, d.Close())
+	}
+	return d, place, nil
 }
 
 // setFillValue names the value that stands in kept rows of failed tasks, and
@@ -170,16 +196,12 @@ func (b *builder) scale(g group, name string, size int64) (*h5.Dataset, error) {
 		}
 	}
 	c := table.Column{Name: name, Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "index of " + name}
-	d, err := column.Create(b.file, g.path+"/"+name, c, size)
+	d, place, err := b.create(g, c, size, name == g.dim)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.MakeScale(name); err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	place, err := column.ExtentOf(d, c, size)
 	b.scales = append(b.scales, scale{place, g.path, name, d})
-	return d, err
+	return d, d.MakeScale(name)
 }
 
 // open opens the built file for content. What is the same whatever the rows

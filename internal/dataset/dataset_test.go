@@ -45,7 +45,7 @@ func form(n int64, policy message.RowsPolicy) dataset.Form {
 			Name: "test", Tasks: n, Spec: json.RawMessage(`{"version":1,"name":"test"}`),
 			Keys: []string{"farm_id", "farm_type", "seed"}, Columns: columns(), Model: "noop 1", Source: "computed by a test",
 		},
-		Rows: policy, Version: "v0.0.0-test",
+		Rows: policy, Storage: message.Contiguous, Version: "v0.0.0-test",
 	}
 }
 
@@ -186,23 +186,40 @@ func TestAnyOrderGivesTheSameBytes(t *testing.T) {
 		{"dropped", message.DropRows, someFailures()},
 		{"kept", message.KeepRows, someFailures()},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			var want dataset.Report
-			for seed := range uint64(4) {
-				out := filepath.Join(t.TempDir(), "out.h5")
-				copyShuffled(t, out, form(n, c.policy), c.failures, rand.New(rand.NewPCG(seed, 0)))
-				p := open(t, out, form(n, c.policy))
-				got := seal(t, p, out, shuffled(c.failures, seed)...)
-				if seed == 0 {
-					want = got
+		for _, storage := range storages {
+			t.Run(c.name+" "+string(storage), func(t *testing.T) {
+				t.Parallel()
+				f := stored(form(n, c.policy), storage)
+				var want dataset.Report
+				for seed := range uint64(4) {
+					out := filepath.Join(t.TempDir(), "out.h5")
+					copyShuffled(t, out, f, c.failures, rand.New(rand.NewPCG(seed, 0)))
+					p := open(t, out, f)
+					got := seal(t, p, out, shuffled(c.failures, seed)...)
+					if seed == 0 {
+						want = got
+					}
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("seed %d: %s", seed, diff)
+					}
 				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("seed %d: %s", seed, diff)
+				if want.Storage != f.Storage || want.Level != f.Level {
+					t.Errorf("stored as %s, level %d", want.Storage, want.Level)
 				}
-			}
-		})
+			})
+		}
 	}
+}
+
+var storages = []message.Storage{message.Contiguous, message.Chunked, message.Gzip}
+
+// stored returns the form with a storage.
+func stored(f dataset.Form, s message.Storage) dataset.Form {
+	f.Storage, f.Level = s, 0
+	if s == message.Gzip {
+		f.Level = 1
+	}
+	return f
 }
 
 // copyShuffled copies all rows that did not fail in random blocks, in random
@@ -419,19 +436,24 @@ func lastIndexOfDigests(t *testing.T, path string) int {
 
 func TestVerifyFindsEachFlippedBit(t *testing.T) {
 	t.Parallel()
-	out := filepath.Join(t.TempDir(), "out.h5")
-	p := open(t, out, form(120, message.KeepRows))
-	copyRows(t, p, upTo(120)...)
-	seal(t, p, out, someFailures()...)
-	for at := 0; at < len(read(t, out)); at += 211 {
-		flip(t, out, at)
-		if _, err := dataset.Verify(t.Context(), out); !errors.Is(err, dataset.ErrCorrupt) {
-			t.Errorf("bit of byte %d: error %v, want %v", at, err, dataset.ErrCorrupt)
-		}
-		flip(t, out, at)
-	}
-	if _, err := dataset.Verify(t.Context(), out); err != nil {
-		t.Error(err)
+	for _, storage := range storages {
+		t.Run(string(storage), func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out.h5")
+			p := open(t, out, stored(form(120, message.KeepRows), storage))
+			copyRows(t, p, upTo(120)...)
+			seal(t, p, out, someFailures()...)
+			for at := 0; at < len(read(t, out)); at += 211 {
+				flip(t, out, at)
+				if _, err := dataset.Verify(t.Context(), out); !errors.Is(err, dataset.ErrCorrupt) {
+					t.Errorf("bit of byte %d: error %v, want %v", at, err, dataset.ErrCorrupt)
+				}
+				flip(t, out, at)
+			}
+			if _, err := dataset.Verify(t.Context(), out); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -475,16 +497,18 @@ func TestCommittedIsSealedOnlyIfItIsThisDataset(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		policy   message.RowsPolicy
+		storage  message.Storage
 		failures []message.Failure
 	}{
-		"complete": {message.DropRows, nil},
-		"dropped":  {message.DropRows, someFailures()},
-		"kept":     {message.KeepRows, someFailures()},
+		"complete": {message.DropRows, message.Contiguous, nil},
+		"dropped":  {message.DropRows, message.Contiguous, someFailures()},
+		"kept":     {message.KeepRows, message.Contiguous, someFailures()},
+		"gzip":     {message.DropRows, message.Gzip, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out := filepath.Join(t.TempDir(), "out.h5")
-			f := form(120, c.policy)
+			f := stored(form(120, c.policy), c.storage)
 			committed := func(f dataset.Form, failures []message.Failure) *message.Sealed {
 				t.Helper()
 				sealed, err := dataset.Committed(t.Context(), out, f, failures)
@@ -519,6 +543,9 @@ func TestCommittedIsSealedOnlyIfItIsThisDataset(t *testing.T) {
 				t.Errorf("of another version: %+v", got)
 			}
 			f.Version = "v0.0.0-test"
+			if got := committed(stored(f, message.Chunked), c.failures); got != nil {
+				t.Errorf("of another storage: %+v", got)
+			}
 			flip(t, out+".rows", len(read(t, out+".rows"))-8*60)
 			if got := committed(f, c.failures); got != nil {
 				t.Errorf("with another row: %+v", got)
@@ -612,13 +639,51 @@ func TestPython(t *testing.T) {
 		"dropped":  {message.DropRows, someFailures()},
 		"kept":     {message.KeepRows, someFailures()},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			out := filepath.Join(t.TempDir(), "out.h5")
-			p := open(t, out, form(120, c.policy))
-			copyRows(t, p, upTo(120)...)
-			seal(t, p, out, c.failures...)
-			python(t, "testdata/dataset.py", out, name)
-		})
+		for _, storage := range storages {
+			t.Run(name+" "+string(storage), func(t *testing.T) {
+				t.Parallel()
+				out := filepath.Join(t.TempDir(), "out.h5")
+				p := open(t, out, stored(form(120, c.policy), storage))
+				copyRows(t, p, upTo(120)...)
+				seal(t, p, out, c.failures...)
+				python(t, "testdata/dataset.py", out, name, string(storage))
+			})
+		}
+	}
+}
+
+// TestStorageDoesNotChangeRows seals the same rows in each storage, in several
+// chunks, the last of which are not full.
+func TestStorageDoesNotChangeRows(t *testing.T) {
+	t.Parallel()
+	const n = 40_000
+	var want []dataset.Content
+	for _, storage := range storages {
+		out := filepath.Join(t.TempDir(), "out.h5")
+		p := open(t, out, stored(form(n, message.DropRows), storage))
+		copyRows(t, p, upTo(n)...)
+		report := seal(t, p, out)
+		columns := report.Contents[:len(report.Contents)-1] // but for the bytes around them
+		if storage == message.Contiguous {
+			want = columns
+		}
+		if diff := cmp.Diff(want, columns); diff != "" {
+			t.Errorf("%s: %s", storage, diff)
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	for _, level := range []int{1, 6, 9} {
+		out := filepath.Join(t.TempDir(), "out.h5")
+		f := stored(form(20_000, message.DropRows), message.Gzip)
+		f.Level = level
+		p := open(t, out, f)
+		copyRows(t, p, upTo(20_000)...)
+		report := seal(t, p, out)
+		if rows := int64(20_000 * f.Planned.Columns.RowBytes()); report.Level != level || report.Bytes > rows/2 {
+			t.Errorf("level %d: reported as %d, %d bytes for rows of %d", level, report.Level, report.Bytes, rows)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"windrow/internal/atomicfile"
@@ -39,7 +40,7 @@ func (f *Finished) Commit() error {
 // complete and durable file, which is not yet under its final name. Every
 // task must be copied or among the failures, which may be in any order.
 //
-// Without failures the file is the partial itself. With failures it is a
+// Without failures and chunks the file is the partial itself. Else it is a
 // second file, <out>.tmp, written from the partial; an earlier one is
 // replaced. Before Finish returns, the file passes Verify. The error is a
 // *DamagedError where rows differ from what was copied: they are forgotten,
@@ -53,8 +54,8 @@ func (p *Partial) Finish(ctx context.Context, failures []message.Failure) (*Fini
 		return nil, err
 	}
 	path := partialPath(p.out)
-	if failed.count() == 0 {
-		err = p.assemble(ctx, &assembly{canvas: p.canvas, form: p.form, failed: failed, inPlace: true})
+	if failed.count() == 0 && !p.form.inChunks() {
+		err = p.assembleInPlace(ctx)
 	} else {
 		path = secondPath(p.out)
 		err = p.assembleSecond(ctx, path, failed)
@@ -79,41 +80,78 @@ func (p *Partial) checkComplete(failed *failed) error {
 	return nil
 }
 
+// assembleInPlace makes the partial the dataset: all it lacks is the manifest,
+// and the status where failed rows are kept and there are none.
+func (p *Partial) assembleInPlace(ctx context.Context) error {
+	a := p.assembly(&failed{}, rowsInPlace{p.canvas, len(p.form.Planned.Columns)})
+	if err := p.checkRows(ctx, a); err != nil {
+		return err
+	}
+	return p.canvas.finish(a.sums.digests(), p.header.Metadata)
+}
+
+// assembleSecond writes the dataset beside the partial. On an error nothing is
+// left of it.
 func (p *Partial) assembleSecond(ctx context.Context, path string, failed *failed) (err error) {
 	rows := p.header.Tasks
 	if !p.form.keeps() {
 		rows -= failed.count()
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make %s: %w", path, err)
+			_ = os.Remove(path) // the first error counts
+		}
+	}()
+	if p.form.inChunks() {
+		return p.assembleChunked(ctx, path, rows, failed)
+	}
 	c, err := create(path, p.form, rows, failed.rows)
 	if err != nil {
-		return fmt.Errorf("make %s: %w", path, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, c.file.Close()) }()
-	return p.assemble(ctx, &assembly{canvas: c, form: p.form, failed: failed})
-}
-
-// assemble brings all content of the file into place, row by checked row, and
-// then its manifest.
-func (p *Partial) assemble(ctx context.Context, a *assembly) error {
-	metadata, err := a.canvas.metadata()
+	metadata, err := c.metadata()
 	if err != nil {
-		return fmt.Errorf("read %s: %w", a.canvas.file.Name(), err)
+		return err
 	}
-	if a.inPlace {
-		metadata = p.header.Metadata
-	}
-	a.sums = newSums(len(p.form.columns()))
+	a := p.assembly(failed, rowsOnCanvas{c, len(p.form.Planned.Columns)})
 	if err := p.checkRows(ctx, a); err != nil {
 		return err
 	}
-	digests := a.sums.digests()
-	if a.failed.count() > 0 {
-		if err := a.putFailed(); err != nil {
-			return err
-		}
-		digests = append(digests, a.failed.sums()...)
+	digests, err := a.putFailed(c)
+	if err != nil {
+		return err
 	}
-	return a.canvas.finish(digests, metadata)
+	return c.finish(digests, metadata)
+}
+
+// assembleChunked does the same with the rows in chunks. What is around other
+// rows is here the whole file, but for the failures and the digests.
+func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, failed *failed) (err error) {
+	file, err := createChunked(ctx, path, p.form, rows, failed.rows)
+	if err != nil {
+		return err
+	}
+	a := p.assembly(failed, file)
+	if err := p.checkRows(ctx, a); err != nil {
+		return errors.Join(err, file.close(ctx))
+	}
+	c, err := file.finish(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.file.Close()) }()
+	fault.Point(fault.MergerChunksWritten)
+	digests, err := a.putFailed(c)
+	if err != nil {
+		return err
+	}
+	metadata, err := c.metadata()
+	if err != nil {
+		return err
+	}
+	return c.finish(digests, metadata)
 }
 
 // checkRows reads the partial's rows through a fresh open and adds them to a
@@ -129,7 +167,7 @@ func (p *Partial) checkRows(ctx context.Context, a *assembly) error {
 		if len(damaged) > 0 {
 			return nil
 		}
-		return a.add(first, block)
+		return a.add(ctx, first, block)
 	})
 	for _, task := range damaged {
 		p.rows.set(task, 0)
@@ -144,33 +182,72 @@ func (p *Partial) intact(task int64, row table.Row) bool {
 	return row.Task() == task && row.Digest() == p.rows.digests[task] && row.Check() == nil
 }
 
+// target takes the rows of a file on its way from checked rows to a dataset.
+type target interface {
+	// put adds n rows of the block, from row from on, as the rows at, at+1, ...
+	// to the columns that the block has.
+	put(ctx context.Context, at int64, block *table.Block, from, n int) error
+	// putStatus adds the column that the block has not.
+	putStatus(ctx context.Context, at int64, status []byte) error
+}
+
+// rowsOnCanvas puts rows on a canvas, whose column number status is the status.
+type rowsOnCanvas struct {
+	*canvas
+
+	status int
+}
+
+func (t rowsOnCanvas) put(_ context.Context, at int64, block *table.Block, from, n int) error {
+	return t.canvas.put(t.places, at, block, from, n)
+}
+
+func (t rowsOnCanvas) putStatus(_ context.Context, at int64, status []byte) error {
+	if err := t.write(status, t.places[t.status].Offset+at); err != nil {
+		return fmt.Errorf("write %d rows at %d of %s: %w", len(status), at, table.StatusColumn, err)
+	}
+	return nil
+}
+
+// rowsInPlace is a canvas that has the rows already, but for the status.
+type rowsInPlace rowsOnCanvas
+
+func (rowsInPlace) put(context.Context, int64, *table.Block, int, int) error { return nil }
+
+func (t rowsInPlace) putStatus(ctx context.Context, at int64, status []byte) error {
+	return rowsOnCanvas(t).putStatus(ctx, at, status)
+}
+
 // assembly is a file on its way from checked rows to a whole dataset.
 type assembly struct {
-	canvas  *canvas
-	form    Form
-	failed  *failed
-	inPlace bool // the rows are in the file already
-	sums    sums // of the root's columns
-	rows    int64
+	form   Form
+	failed *failed
+	target target
+	sums   sums // of the root's columns
+	rows   int64
+}
+
+func (p *Partial) assembly(failed *failed, t target) *assembly {
+	return &assembly{form: p.form, failed: failed, target: t, sums: newSums(len(p.form.columns()))}
 }
 
 // add adds the rows of the tasks first, first+1, ...
-func (a *assembly) add(first int64, block *table.Block) error {
+func (a *assembly) add(ctx context.Context, first int64, block *table.Block) error {
 	if a.form.keeps() {
 		if err := a.failed.fill(first, block); err != nil {
 			return err
 		}
-		if err := a.putStatus(first, block.Len()); err != nil {
+		if err := a.addStatus(ctx, first, block.Len()); err != nil {
 			return err
 		}
-		return a.append(block, 0, block.Len())
+		return a.append(ctx, block, 0, block.Len())
 	}
 	for from := 0; from < block.Len(); {
 		n := 0
 		for from+n < block.Len() && !a.failed.has(first+int64(from+n)) {
 			n++
 		}
-		if err := a.append(block, from, n); err != nil {
+		if err := a.append(ctx, block, from, n); err != nil {
 			return err
 		}
 		from += n + 1 // a failed row ended the run
@@ -180,31 +257,30 @@ func (a *assembly) add(first int64, block *table.Block) error {
 
 // append adds n rows of the block, from row from on, to the columns that they
 // have; the status, if any, is another one.
-func (a *assembly) append(block *table.Block, from, n int) error {
+func (a *assembly) append(ctx context.Context, block *table.Block, from, n int) error {
 	a.sums.add(block, from, n)
-	if !a.inPlace {
-		if err := a.canvas.put(a.canvas.places, a.rows, block, from, n); err != nil {
-			return err
-		}
+	if err := a.target.put(ctx, a.rows, block, from, n); err != nil {
+		return err
 	}
 	a.rows += int64(n)
 	return nil
 }
 
-// putStatus writes the status of n tasks, which comes after the other columns.
-func (a *assembly) putStatus(first int64, n int) error {
-	column := len(a.form.Planned.Columns)
+// addStatus adds the status of n tasks, which comes after the other columns.
+func (a *assembly) addStatus(ctx context.Context, first int64, n int) error {
 	status := a.failed.status(first, n)
-	_, _ = a.sums[column].Write(status) // a hash does not fail
-	if err := a.canvas.write(status, a.canvas.places[column].Offset+first); err != nil {
-		return fmt.Errorf("write %d rows at %d of %s: %w", n, first, table.StatusColumn, err)
-	}
-	return nil
+	_, _ = a.sums[len(a.form.Planned.Columns)].Write(status) // a hash does not fail
+	return a.target.putStatus(ctx, first, status)
 }
 
-func (a *assembly) putFailed() error {
-	places := a.canvas.places[len(a.sums):]
-	return a.canvas.put(places, 0, a.failed.rows, 0, a.failed.rows.Len())
+// putFailed writes the failures and returns the digests of all columns.
+func (a *assembly) putFailed(c *canvas) ([]message.Digest, error) {
+	digests := a.sums.digests()
+	if a.failed.count() == 0 {
+		return digests, nil
+	}
+	err := c.put(c.places[len(a.sums):], 0, a.failed.rows, 0, a.failed.rows.Len())
+	return append(digests, a.failed.sums()...), err
 }
 
 // Committed returns what to seal if the dataset at out is there already: it
@@ -251,7 +327,7 @@ func (r *Report) is(form Form, failed *failed) bool {
 		names = append(names, c.Name)
 	}
 	want := append(contentNames(form.groups(r.Rows, failed.rows)), restName)
-	return r.Digest == form.Digest && r.Version == form.Version && r.Tasks == form.Planned.Tasks &&
+	return r.Digest == form.Digest && r.Storage == form.Storage && r.Level == form.Level && r.Version == form.Version && r.Tasks == form.Planned.Tasks &&
 		slices.Equal(names, want) && slices.Equal(r.failedSums(), failed.sums())
 }
 

@@ -21,6 +21,8 @@ type Form struct {
 	Digest  message.Digest // of the run
 	Planned *message.Planned
 	Rows    message.RowsPolicy // what becomes of failed rows
+	Storage message.Storage    // of the root's columns in the finished file; a partial is always contiguous
+	Level   int                // of gzip
 	Version string             // of windrow
 	Begun   time.Time          // when the run was planned; not in the file, but a partial is of one beginning
 }
@@ -50,10 +52,14 @@ func (f Form) reserved(name string) bool {
 	return name == manifestGroup || name == failedGroup || name == table.StatusColumn && f.keeps()
 }
 
+// inChunks tells whether the finished file has chunks.
+func (f Form) inChunks() bool { return f.Storage == message.Chunked || f.Storage == message.Gzip }
+
 func (f Form) keeps() bool { return f.Rows == message.KeepRows }
 
 // identity returns a digest of all that the form, and the version of libhdf5,
-// say about the bytes of a partial.
+// say about the bytes of a partial. That is not the storage: it may change
+// while the rows stay where they are.
 func (f Form) identity(libhdf5 string) (string, error) {
 	text, err := json.Marshal(struct {
 		Format  int

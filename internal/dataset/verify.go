@@ -32,7 +32,9 @@ type Report struct {
 	Tasks    int64 // of the run
 	Rows     int64
 	Failed   int64
-	Contents []Content // in the manifest's order
+	Storage  message.Storage // of the root's columns
+	Level    int             // of gzip
+	Contents []Content       // in the manifest's order
 }
 
 // Content is one entry of the manifest.
@@ -122,13 +124,21 @@ func verifyContents(ctx context.Context, file *os.File, report *Report) (err err
 	if err := v.readManifest(); err != nil {
 		return corrupt(err)
 	}
-	for _, c := range report.Contents[:len(report.Contents)-1] {
-		if err := v.checkContent(ctx, c); err != nil {
+	contents := report.Contents[:len(report.Contents)-1]
+	for _, c := range contents {
+		if err := v.locate(c); err != nil {
 			return corrupt(err)
 		}
 	}
+	// The bytes around the contents say where those are, and libhdf5 crashes
+	// where they are wrong. Chunks are among them.
 	if err := v.checkRest(file); err != nil {
 		return corrupt(err)
+	}
+	for _, c := range contents {
+		if err := v.checkContent(ctx, c); err != nil {
+			return corrupt(err)
+		}
 	}
 	return corrupt(v.checkOrder(ctx))
 }
@@ -205,10 +215,50 @@ func (v *verifier) readManifest() (err error) {
 	return err
 }
 
+// locate finds out where the content of an entry lies, and of the columns how
+// many rows there are.
+func (v *verifier) locate(c Content) (err error) {
+	d, err := v.h5.Dataset(c.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	rows, rowBytes, err := v.sizeOf(d)
+	if err != nil {
+		return fmt.Errorf("dataset %s: %w", c.Name, err)
+	}
+	layout, err := d.Layout()
+	if err != nil {
+		return err
+	}
+	switch c.Name {
+	case table.TaskColumn:
+		v.report.Rows, v.report.Storage, v.report.Level = rows, storageOf(layout), layout.Level
+	case failedGroup + "/index":
+		v.report.Failed = rows
+	}
+	if layout.ChunkRows > 0 || rows == 0 { // chunks lie anywhere: they are of the bytes around the contents
+		return nil
+	}
+	offset, err := d.Offset()
+	v.places = append(v.places, column.Extent{Offset: offset, Bytes: rows * int64(rowBytes)})
+	return err
+}
+
+func storageOf(layout h5.Layout) message.Storage {
+	switch {
+	case layout.Level > 0:
+		return message.Gzip
+	case layout.ChunkRows > 0:
+		return message.Chunked
+	}
+	return message.Contiguous
+}
+
 // checkContent reads a dataset and compares it with its entry.
 func (v *verifier) checkContent(ctx context.Context, c Content) error {
 	h := sha256.New()
-	rows, place, err := v.read(ctx, c.Name, func(data []byte) error {
+	err := v.read(ctx, c.Name, func(data []byte) error {
 		_, _ = h.Write(data) // a hash does not fail
 		return nil
 	})
@@ -218,49 +268,36 @@ func (v *verifier) checkContent(ctx context.Context, c Content) error {
 	if sum := digest(h.Sum(nil)); sum != c.SHA256 {
 		return fmt.Errorf("dataset %s: its content has the SHA-256 %s, the manifest says %q", c.Name, sum, c.SHA256)
 	}
-	switch c.Name {
-	case table.TaskColumn:
-		v.report.Rows = rows
-	case failedGroup + "/index":
-		v.report.Failed = rows
-	}
-	v.places = append(v.places, place)
 	return nil
 }
 
 // read hands the content of a dataset to visit, block by block.
-func (v *verifier) read(ctx context.Context, name string, visit func(data []byte) error) (rows int64, place column.Extent, err error) {
+func (v *verifier) read(ctx context.Context, name string, visit func(data []byte) error) (err error) {
 	d, err := v.h5.Dataset(name)
 	if err != nil {
-		return 0, place, err
+		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	rows, rowBytes, err := v.sizeOf(d)
 	if err != nil {
-		return 0, place, fmt.Errorf("dataset %s: %w", name, err)
-	}
-	if rows > 0 {
-		place.Bytes = rows * int64(rowBytes)
-		if place.Offset, err = d.Offset(); err != nil {
-			return 0, place, err
-		}
+		return fmt.Errorf("dataset %s: %w", name, err)
 	}
 	most := min(blockRows(rowBytes), max(rows, 1))
 	buf := make([]byte, most*int64(rowBytes))
 	for first := int64(0); first < rows; first += most {
 		if ctx.Err() != nil {
-			return 0, place, ctx.Err()
+			return ctx.Err()
 		}
 		n := min(most, rows-first)
 		data := buf[:n*int64(rowBytes)]
 		if err := d.Read(first, n, data); err != nil {
-			return 0, place, err
+			return err
 		}
 		if err := visit(data); err != nil {
-			return 0, place, err
+			return err
 		}
 	}
-	return rows, place, nil
+	return nil
 }
 
 // sizeOf returns the number of rows of a dataset and their size, within the
@@ -293,7 +330,7 @@ func (v *verifier) checkRest(file io.ReaderAt) error {
 		return err
 	}
 	if want := v.report.Contents[len(v.report.Contents)-1].SHA256; sum != want {
-		return fmt.Errorf("the bytes around the datasets have the SHA-256 %s, the manifest says %q: attributes or scales were changed, or the file was rewritten", sum, want)
+		return fmt.Errorf("the bytes around the datasets have the SHA-256 %s, the manifest says %q: attributes, scales or chunks were changed, or the file was rewritten", sum, want)
 	}
 	return nil
 }
@@ -344,7 +381,7 @@ func (v *verifier) droppedTasks(ctx context.Context) ([]int64, error) {
 }
 
 func (v *verifier) readInts(ctx context.Context, name string, visit func(int64) error) error {
-	_, _, err := v.read(ctx, name, func(data []byte) error {
+	return v.read(ctx, name, func(data []byte) error {
 		if len(data)%8 != 0 {
 			return fmt.Errorf("dataset %s is not of type i64", name)
 		}
@@ -355,5 +392,4 @@ func (v *verifier) readInts(ctx context.Context, name string, visit func(int64) 
 		}
 		return nil
 	})
-	return err
 }

@@ -45,7 +45,8 @@ const (
 	MergerRowsWritten     = "merger.rows-written"
 	MergerRejected        = "merger.rejected"
 	MergerMissingAsked    = "merger.missing-asked"
-	MergerComplete        = "merger.complete" // all rows there, not verified
+	MergerComplete        = "merger.complete"       // all rows there, not verified
+	MergerChunksWritten   = "merger.chunks-written" // of a file in chunks, no manifest yet
 	MergerManifestWritten = "merger.manifest-written"
 	MergerVerified        = "merger.verified"
 	MergerBeforeRename    = "merger.before-rename"
@@ -61,6 +62,6 @@ var Points = []string{
 	WorkerFetched, WorkerSimulated, WorkerWritten, WorkerSynced, WorkerValidated, WorkerHashed, WorkerRenamed,
 	WorkerDirSynced, WorkerAnnounced, WorkerAcked,
 	MergerPartialCreated, MergerRowsCreated, MergerShardFound, MergerShardCopied, MergerPartialSynced, MergerRowsWritten,
-	MergerRejected, MergerMissingAsked, MergerComplete, MergerManifestWritten, MergerVerified, MergerBeforeRename, MergerRenamed, MergerSealed,
+	MergerRejected, MergerMissingAsked, MergerComplete, MergerChunksWritten, MergerManifestWritten, MergerVerified, MergerBeforeRename, MergerRenamed, MergerSealed,
 	OperatorReopened,
 }

@@ -59,13 +59,44 @@ type File struct {
 
 // Settings may change between starts of a run without changing its rows.
 type Settings struct {
-	Output       string     `json:"output"`  // base name of the dataset
-	Storage      string     `json:"storage"` // contiguous
-	Allow        Allowance  `json:"allow"`   // failures.allow
-	Rows         RowsPolicy `json:"rows"`    // failures.rows
+	Output       string     `json:"output"`          // base name of the dataset
+	Storage      Storage    `json:"storage"`         // output.storage
+	Level        int        `json:"level,omitempty"` // output.level: of gzip, 1 (fast) to 9 (small), else 0
+	Allow        Allowance  `json:"allow"`           // failures.allow
+	Rows         RowsPolicy `json:"rows"`            // failures.rows
 	Retry        Retry      `json:"retry"`
 	AckWait      Duration   `json:"ack_wait"`
 	ShardSeconds float64    `json:"shard_seconds"`
+}
+
+// Storage says how the columns of a dataset lie in its file.
+type Storage string
+
+// The storages: each column in one piece, in chunks to which rows can be
+// appended, or in such chunks compressed.
+const (
+	Contiguous Storage = "contiguous"
+	Chunked    Storage = "chunked"
+	Gzip       Storage = "gzip"
+)
+
+// Levels of Gzip.
+const (
+	MinLevel = 1
+	MaxLevel = 9
+)
+
+// Validate tells whether there is such a storage with such a level.
+func (s Storage) Validate(level int) error {
+	switch {
+	case s == Contiguous && level == 0, s == Chunked && level == 0, s == Gzip && level >= MinLevel && level <= MaxLevel:
+		return nil
+	case s == Contiguous, s == Chunked:
+		return fmt.Errorf("level %d of storage %s: only gzip has levels", level, s)
+	case s == Gzip:
+		return fmt.Errorf("level %d of storage gzip: %d to %d", level, MinLevel, MaxLevel)
+	}
+	return fmt.Errorf("storage %q: contiguous, chunked or gzip", Cut(string(s), maxQuoted))
 }
 
 // RowsPolicy says what becomes of failed rows in the dataset.
@@ -392,8 +423,8 @@ func (s *Settings) validate() error {
 	if !outputPattern.MatchString(s.Output) || path.Base(s.Output) != s.Output {
 		return fmt.Errorf("output %q is not a plain file name", Cut(s.Output, maxQuoted))
 	}
-	if s.Storage != "contiguous" {
-		return fmt.Errorf("storage %q: contiguous is supported", Cut(s.Storage, maxQuoted))
+	if err := s.Storage.Validate(s.Level); err != nil {
+		return err
 	}
 	if s.Rows != DropRows && s.Rows != KeepRows {
 		return fmt.Errorf("rows %q: drop or keep", Cut(string(s.Rows), maxQuoted))

@@ -32,7 +32,7 @@ func planned() *message.Planned {
 
 func settings() *message.Settings {
 	return &message.Settings{
-		Output: "tenders.h5", Storage: "contiguous", Allow: message.Allowance{Percent: 0.5}, Rows: message.DropRows,
+		Output: "tenders.h5", Storage: message.Gzip, Level: 1, Allow: message.Allowance{Percent: 0.5}, Rows: message.DropRows,
 		Retry: message.Retry{Error: 1, Crash: 2}, AckWait: message.Duration(30 * time.Second), ShardSeconds: 5,
 	}
 }
@@ -134,6 +134,9 @@ func TestEventBounds(t *testing.T) {
 		"settings: parent":           {with(settings(), func(s *message.Settings) { s.Output = ".." }), "not a plain file name"},
 		"settings: long output":      {with(settings(), func(s *message.Settings) { s.Output = long }), "not a plain file name"},
 		"settings: storage":          {with(settings(), func(s *message.Settings) { s.Storage = "tape" }), `storage "tape"`},
+		"settings: level of gzip":    {with(settings(), func(s *message.Settings) { s.Level = 10 }), "level 10 of storage gzip: 1 to 9"},
+		"settings: no level":         {with(settings(), func(s *message.Settings) { s.Level = 0 }), "level 0 of storage gzip: 1 to 9"},
+		"settings: level of chunks":  {with(settings(), func(s *message.Settings) { s.Storage = message.Chunked }), "only gzip has levels"},
 		"settings: rows":             {with(settings(), func(s *message.Settings) { s.Rows = "burn" }), `rows "burn": drop or keep`},
 		"settings: negative allow":   {with(settings(), func(s *message.Settings) { s.Allow = message.Allowance{Count: -1} }), "allow -1"},
 		"settings: allow 101 %":      {with(settings(), func(s *message.Settings) { s.Allow.Percent = 101 }), "allow 101%"},

@@ -230,8 +230,18 @@ var outputPattern = regexp.MustCompile(`^(.*/)?[A-Za-z0-9_][A-Za-z0-9_.+-]{0,195
 func (o *Output) form() form.Shape {
 	return form.Object(
 		form.Required("file", "the dataset, relative to the working directory; ends in .h5", form.Text(&o.File, outputPattern.String(), checkOutputName)),
-		form.Optional("storage", "how the datasets are stored: contiguous", form.Text(&o.Storage, `^contiguous$`, checkStorage)),
-	)
+		form.Optional("storage", "how the columns are stored: contiguous, each in one piece; chunked, so that rows can be appended; gzip, in compressed chunks",
+			form.Choice(&o.Storage, message.Contiguous, message.Chunked, message.Gzip)),
+		form.Optional("level", "of gzip, from 1, the fastest, to 9, the smallest (1 if not given)",
+			form.UnlessZero(&o.Level, form.Int(&o.Level, message.MinLevel, message.MaxLevel))),
+	).Needs("level", "storage")
+}
+
+func (s *Spec) checkLevel() Problems {
+	if s.Output.Level > 0 && s.Output.Storage != message.Gzip {
+		return Problems{s.Problem("output.level", s.Output.Level, "is for storage: gzip")}
+	}
+	return nil
 }
 
 func checkOutputName(name string) error {
@@ -239,16 +249,6 @@ func checkOutputName(name string) error {
 		return errors.New("expected a path whose last part is letters, digits, _ . + - and ends in .h5")
 	}
 	return nil
-}
-
-func checkStorage(storage string) error {
-	switch storage {
-	case "contiguous":
-		return nil
-	case "chunked", "gzip":
-		return errors.New("this version of windrow does not write it yet: expected contiguous")
-	}
-	return errors.New("expected contiguous")
 }
 
 func allowanceForm(a *message.Allowance) form.Shape {
@@ -266,7 +266,7 @@ func allowanceForm(a *message.Allowance) form.Shape {
 
 // check finds what is wrong between fields.
 func (s *Spec) check() Problems {
-	return slices.Concat(s.checkMatrix(), s.checkRecycling(), s.checkColumnsBelong(), s.checkColumns())
+	return slices.Concat(s.checkMatrix(), s.checkRecycling(), s.checkLevel(), s.checkColumnsBelong(), s.checkColumns())
 }
 
 func (s *Spec) checkColumnsBelong() Problems {

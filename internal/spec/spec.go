@@ -103,8 +103,13 @@ type Command struct {
 // Output says where the dataset goes.
 type Output struct {
 	File    string // relative to the working directory
-	Storage string // contiguous
+	Storage message.Storage
+	Level   int // of gzip; 0: defaultLevel
 }
+
+// defaultLevel is the level of gzip. Higher ones take longer and save little:
+// rows are mostly numbers whose last digits are noise.
+const defaultLevel = 1
 
 // Failures says how many tasks may fail, and what becomes of their rows.
 type Failures struct {
@@ -121,7 +126,7 @@ type Queue struct {
 // withDefaults returns what a spec says by leaving everything out.
 func withDefaults() *Spec {
 	return &Spec{
-		Output:   Output{Storage: "contiguous"},
+		Output:   Output{Storage: message.Contiguous},
 		Retry:    message.Retry{Error: 1, Crash: 2},
 		Failures: Failures{Rows: message.DropRows},
 		Queue:    Queue{AckWait: 30 * time.Second, ShardSeconds: 5},
@@ -196,9 +201,14 @@ func (s *Spec) Dir() string { return filepath.Dir(s.path) }
 
 // Settings returns what may change between two starts of a run.
 func (s *Spec) Settings() message.Settings {
+	level := s.Output.Level
+	if s.Output.Storage == message.Gzip && level == 0 {
+		level = defaultLevel
+	}
 	return message.Settings{
 		Output:       filepath.Base(s.Output.File),
 		Storage:      s.Output.Storage,
+		Level:        level,
 		Allow:        s.Failures.Allow,
 		Rows:         s.Failures.Rows,
 		Retry:        s.Retry,

@@ -73,7 +73,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		t.Errorf("simulator (-want +got):\n%s", diff)
 	}
 	settings := message.Settings{
-		Output: "x.h5", Storage: "contiguous", Allow: message.Allowance{Percent: 0.5}, Rows: message.KeepRows,
+		Output: "x.h5", Storage: message.Gzip, Level: 6, Allow: message.Allowance{Percent: 0.5}, Rows: message.KeepRows,
 		Retry: message.Retry{Error: 3, Timeout: 1, InvalidOutput: 100}, AckWait: message.Duration(2 * time.Second), ShardSeconds: 0.5,
 	}
 	if diff := cmp.Diff(settings, s.Settings()); diff != "" {
@@ -87,7 +87,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := message.Settings{
-		Output: "x.h5", Storage: "contiguous", Rows: message.DropRows, Retry: message.Retry{Error: 1, Crash: 2},
+		Output: "x.h5", Storage: message.Contiguous, Rows: message.DropRows, Retry: message.Retry{Error: 1, Crash: 2},
 		AckWait: message.Duration(30 * time.Second), ShardSeconds: 5,
 	}
 	if diff := cmp.Diff(want, noop(t, "{a: 1}").Settings()); diff != "" {

@@ -1,5 +1,6 @@
 """Reads a dataset of 120 tasks with h5py: `complete`, or with the failures of
-tasks 0, 7 and 119 `dropped` or `kept`."""
+tasks 0, 7 and 119 `dropped` or `kept`; stored as `contiguous`, `chunked` or
+`gzip`, of level 1."""
 import hashlib
 import os
 import sys
@@ -7,7 +8,7 @@ import sys
 import h5py
 import numpy as np
 
-path, kind = sys.argv[1:]
+path, kind, storage = sys.argv[1:]
 failed = [] if kind == "complete" else [0, 7, 119]
 tasks = [i for i in range(120) if kind != "dropped" or i not in failed]
 n = len(tasks)
@@ -50,9 +51,21 @@ def check_columns(f):
         assert f["aep"][row] == 10 + task / 7
         assert f["layout"][row, 0, 0] == task and np.isnan(f["layout"][row, 4, 1])
         assert f["model"][row] == b"jensen" and f["feasible"][row] == (task % 2 == 0)
+
+
+def check_storage(f):
     for name in f:
-        if isinstance(f[name], h5py.Dataset):
-            assert f[name].chunks is None and f[name].compression is None, name
+        if not isinstance(f[name], h5py.Dataset):
+            continue
+        d = f[name]
+        if storage == "contiguous" or name in ("turbine", "xy"):
+            assert d.chunks is None and d.compression is None and d.maxshape == d.shape, name
+            continue
+        assert d.chunks == (n,) + d.shape[1:] and d.maxshape == (None,) + d.shape[1:], name
+        if storage == "gzip":
+            assert (d.compression, d.compression_opts, d.shuffle, d.fletcher32) == ("gzip", 1, True, True), name
+        else:
+            assert (d.compression, d.shuffle, d.fletcher32) == (None, False, False), name
 
 
 def check_failed_row(f, row):
@@ -105,5 +118,5 @@ def check_manifest(f):
 
 
 with h5py.File(path, "r") as f:
-    for check in (check_seed_rules, check_root, check_columns, check_scales, check_status, check_failures, check_manifest):
+    for check in (check_seed_rules, check_root, check_columns, check_storage, check_scales, check_status, check_failures, check_manifest):
         check(f)
