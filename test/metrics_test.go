@@ -49,8 +49,8 @@ func TestMetrics(t *testing.T) {
 	b.p.kill()
 }
 
-// Shards that fail validation are counted by what is wrong with them, tasks
-// that came again are redeliveries, and the merger tells what it has merged.
+// A shard that fails validation is counted by what is wrong with it, and the
+// merger tells what it has merged.
 func TestMetricsOfDamage(t *testing.T) {
 	t.Parallel()
 	c := newCampaign(t, specOf(map[string]string{"simulator": "{noop: {}}"}))

@@ -14,8 +14,7 @@ import (
 	"strconv"
 )
 
-// concurrency is how many tasks a process works at, at the same time: with
-// more, neither was faster.
+// concurrency is how many tasks a process works at, at the same time.
 const concurrency = 1000
 
 // key is what identifies a task, as it does in windrow's spec.
