@@ -13,6 +13,8 @@ import (
 )
 
 // Tasks knows the tasks of a list by their keys, and which of them were found.
+// Memory grows with the tasks, by the digest of a key each: any file may have
+// any of them.
 type Tasks struct {
 	index map[[16]byte]int64
 	found []bool
