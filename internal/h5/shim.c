@@ -92,7 +92,7 @@ static hid_t bool_type(void) {
   return type;
 }
 
-static hid_t element_type(int kind, size_t length) {
+hid_t h5_element_type(int kind, size_t length) {
   hid_t type;
   switch (kind) {
   case KIND_FLOAT64: return H5Tcopy(H5T_IEEE_F64LE);
@@ -144,7 +144,7 @@ static herr_t set_layout(hid_t creation, int kind, int rank, const hsize_t *dims
 
 herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims, hsize_t chunk_rows, int level) {
   hsize_t most[H5S_MAX_RANK];
-  hid_t type = element_type(kind, length), creation = H5Pcreate(H5P_DATASET_CREATE), space, dataset;
+  hid_t type = h5_element_type(kind, length), creation = H5Pcreate(H5P_DATASET_CREATE), space, dataset;
   herr_t status = -1;
   memcpy(most, dims, (size_t)rank * sizeof *dims);
   if (chunk_rows > 0) most[0] = H5S_UNLIMITED;
@@ -220,7 +220,7 @@ int64_t h5_offset(hid_t dataset) {
 }
 
 int h5_is_type(hid_t dataset, int kind, size_t length) {
-  hid_t want = element_type(kind, length), type = H5Dget_type(dataset);
+  hid_t want = h5_element_type(kind, length), type = H5Dget_type(dataset);
   int equal = want >= 0 && type >= 0 && H5Tequal(type, want) > 0;
   if (type >= 0) H5Tclose(type);
   if (want >= 0) H5Tclose(want);
@@ -263,7 +263,7 @@ herr_t h5_set_string(hid_t object, const char *name, const char *value) {
 
 herr_t h5_set_numbers(hid_t object, const char *name, int kind, int count, const void *values) {
   hsize_t dims = (hsize_t)count;
-  hid_t type = element_type(kind, 1), space = count == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+  hid_t type = h5_element_type(kind, 1), space = count == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
   herr_t status = type < 0 || space < 0 ? -1 : write_attribute(object, name, type, space, values);
   if (space >= 0) H5Sclose(space);
   if (type >= 0) H5Tclose(type);

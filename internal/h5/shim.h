@@ -24,6 +24,7 @@ herr_t h5_set_bounds(hid_t file, int v110);
 ssize_t h5_open_objects(hid_t file);
 herr_t h5_close_on_exec(hid_t file);
 
+hid_t h5_element_type(int kind, size_t length); // in a file that windrow writes; the caller closes it
 herr_t h5_create_group(hid_t file, const char *name);
 herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims, hsize_t chunk_rows, int level);
 int h5_layout(hid_t dataset, hsize_t *chunk_rows, int *level);

@@ -30,21 +30,11 @@ static int kind_of(hid_t type, size_t *length) {
 // The type in memory to read a stored type as. Text keeps its character set,
 // which libhdf5 does not convert, and is padded with NUL.
 static hid_t memory_type(hid_t stored, int kind) {
+  int text = kind == KIND_STRING || kind == KIND_TEXT;
   hid_t type;
-  switch (kind) {
-  case KIND_FLOAT64: return H5Tcopy(H5T_IEEE_F64LE);
-  case KIND_FLOAT32: return H5Tcopy(H5T_IEEE_F32LE);
-  case KIND_INT64: return H5Tcopy(H5T_STD_I64LE);
-  case KIND_INT32: return H5Tcopy(H5T_STD_I32LE);
-  case KIND_INT16: return H5Tcopy(H5T_STD_I16LE);
-  case KIND_INT8: return H5Tcopy(H5T_STD_I8LE);
-  case KIND_UINT64: return H5Tcopy(H5T_STD_U64LE);
-  case KIND_UINT32: return H5Tcopy(H5T_STD_U32LE);
-  case KIND_UINT16: return H5Tcopy(H5T_STD_U16LE);
-  case KIND_UINT8: return H5Tcopy(H5T_STD_U8LE);
-  }
+  if (!text && kind != KIND_BOOL && kind != KIND_VARTEXT) return h5_element_type(kind, 0);
   type = H5Tcopy(stored);
-  if (type >= 0 && (kind == KIND_STRING || kind == KIND_TEXT) && H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
+  if (type >= 0 && text && H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
     H5Tclose(type);
     return -1;
   }
