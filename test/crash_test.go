@@ -31,16 +31,23 @@ func TestKilledAtEveryPoint(t *testing.T) {
 		}
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			c := newCampaign(t, spec)
-			once := c.path("killed")
-			c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
-			if _, err := os.Stat(once); err != nil {
-				t.Fatalf("no process was killed at %s: %v", point, err)
-			}
-			if got := c.sha256(t); got != want {
-				t.Errorf("sha256 %s, undisturbed %s", got, want)
-			}
+			checkKilledAt(t, point, spec, want)
 		})
+	}
+}
+
+// checkKilledAt kills the process that first reaches the point, and compares
+// the dataset that the run ends in.
+func checkKilledAt(t *testing.T, point, spec, want string) {
+	t.Helper()
+	c := newCampaign(t, spec)
+	once := c.path("killed")
+	c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
+	if _, err := os.Stat(once); err != nil {
+		t.Fatalf("no process was killed at %s: %v", point, err)
+	}
+	if got := c.sha256(t); got != want {
+		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
 }
 
@@ -97,15 +104,7 @@ func TestKilledWhilePacking(t *testing.T) {
 		} {
 			t.Run(output+" "+point, func(t *testing.T) {
 				t.Parallel()
-				c := newCampaign(t, spec)
-				once := c.path("killed")
-				c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
-				if _, err := os.Stat(once); err != nil {
-					t.Fatalf("no process was killed at %s: %v", point, err)
-				}
-				if got := c.sha256(t); got != want {
-					t.Errorf("sha256 %s, undisturbed %s", got, want)
-				}
+				checkKilledAt(t, point, spec, want)
 			})
 		}
 	}
