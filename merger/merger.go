@@ -18,14 +18,19 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"windrow/internal/dataset"
 	"windrow/internal/fault"
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/shard"
+	"windrow/internal/table"
 )
 
 // Queue is what a merger needs of the streams of its run.
@@ -259,14 +264,15 @@ func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
 		}
 	})
 	all = true
-	for _, sh := range todo {
+	for some := range slices.Chunk(todo, copyAtOnce) {
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		if err := m.copyShard(ctx, sh); err != nil {
+		copied, err := m.copySome(ctx, some)
+		if err != nil {
 			return false, err
 		}
-		all = all && m.seen[sh.Seq]
+		all = all && copied
 		if err := m.sync(false); err != nil {
 			return false, err
 		}
@@ -274,44 +280,81 @@ func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
 	return all, nil
 }
 
-// copyShard copies what the shard owns and the partial does not have.
-func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard) error {
-	var owned message.Ranges
-	m.Ledger.View(func(s *ledger.State) { owned = s.OwnedBy(sh) })
-	if m.hasAll(owned) {
-		m.seen[sh.Seq] = true
+// copyAtOnce is how many shards are copied before rows may be made durable.
+const copyAtOnce = 8
+
+// copySome copies shards, on all cores. It returns false if one could not be
+// copied, and is rejected or may still appear.
+func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool, err error) {
+	owned := make([]message.Ranges, len(shards)) // at one moment, so that no row is of two
+	m.Ledger.View(func(s *ledger.State) {
+		for i, sh := range shards {
+			owned[i] = s.OwnedBy(sh)
+		}
+	})
+	errs := make([]error, len(shards))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0) + 1) // one waits for the file
+	for i, sh := range shards {
+		group.Go(func() error {
+			errs[i] = m.copyShard(ctx, sh, owned[i])
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error
+	for i, sh := range shards {
+		if errs[i] == nil {
+			m.seen[sh.Seq], m.dirty = true, true
+		}
+	}
+	// Rejections come last: what is seen then may own more rows than were copied.
+	all = true
+	for i, sh := range shards {
+		if errs[i] == nil {
+			continue
+		}
+		all = false
+		if err := m.refuse(ctx, sh, errs[i]); err != nil {
+			return false, err
+		}
+	}
+	return all, nil
+}
+
+// refuse decides what becomes of a shard that could not be copied.
+func (m *Merger) refuse(ctx context.Context, sh *ledger.Shard, err error) error {
+	switch {
+	case errors.Is(err, shard.ErrAbsent):
+		return m.rejectAbsent(ctx, sh, err)
+	case errors.Is(err, shard.ErrDamaged):
+		return m.reject(ctx, sh, err)
+	}
+	return err
+}
+
+// copyShard copies the rows that the shard owns, if the partial does not have
+// them all. It is called by several goroutines at once.
+func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard, owned message.Ranges) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if m.partial.Has(owned) {
 		return nil
 	}
 	fault.Point(fault.MergerShardFound)
 	if sh.Folder != m.Folder {
 		return fmt.Errorf("worker %s wrote shard %s to another folder than %s: %w", sh.Worker, sh.Name, m.Shards, ErrFolder)
 	}
-	rows, err := shard.Load(filepath.Join(m.Shards, sh.Name), sh.Shard, m.Digest, m.planned.Columns)
-	switch {
-	case errors.Is(err, shard.ErrAbsent):
-		return m.rejectAbsent(ctx, sh, err)
-	case errors.Is(err, shard.ErrDamaged):
-		return m.reject(ctx, sh, err)
-	case err != nil:
-		return fmt.Errorf("read shard: %w", err)
-	}
-	if err := m.partial.Copy(rows, owned.Contains); err != nil {
+	err := shard.Read(filepath.Join(m.Shards, sh.Name), sh.Shard, m.Digest, m.planned.Columns, func(rows *table.Block) error {
+		return m.partial.Copy(rows, owned.Contains)
+	})
+	if err != nil {
 		return fmt.Errorf("copy shard %s: %w", sh.Name, err)
 	}
 	m.noteMerged()
-	m.seen[sh.Seq], m.dirty = true, true
 	fault.Point(fault.MergerShardCopied)
 	m.Log.InfoContext(ctx, "shard copied", "shard", sh.Name, "rows", owned.Len())
 	return nil
-}
-
-func (m *Merger) hasAll(indexes message.Ranges) bool {
-	for index := range indexes.All() {
-		if !m.partial.Has(index) {
-			return false
-		}
-	}
-	return true
 }
 
 // rejectAbsent rejects a shard that has not appeared for a while. Where the

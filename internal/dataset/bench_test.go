@@ -74,10 +74,7 @@ func BenchmarkMerge(b *testing.B) {
 func merge(b *testing.B, p *dataset.Partial, f dataset.Form, events []*message.Shard) {
 	b.Helper()
 	for _, e := range events {
-		rows, err := shard.Load(e.Name, e, f.Digest, f.Planned.Columns)
-		if err == nil {
-			err = p.Copy(rows, all)
-		}
+		err := shard.Read(e.Name, e, f.Digest, f.Planned.Columns, func(rows *table.Block) error { return p.Copy(rows, all) })
 		if err != nil {
 			b.Fatal(err)
 		}

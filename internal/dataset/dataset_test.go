@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"windrow/internal/dataset"
 	"windrow/internal/message"
@@ -94,6 +95,10 @@ func open(tb testing.TB, out string, f dataset.Form) *dataset.Partial {
 	}
 	tb.Cleanup(func() { _ = p.Close() }) // often closed before
 	return p
+}
+
+func has(p *dataset.Partial, task int64) bool {
+	return p.Has(message.Ranges{{First: task, Last: task}})
 }
 
 func copyRows(tb testing.TB, p *dataset.Partial, tasks ...int64) {
@@ -265,6 +270,42 @@ func shuffled(failures []message.Failure, seed uint64) []message.Failure {
 	return failures
 }
 
+func TestCopiesAtOnceGiveTheSameBytes(t *testing.T) {
+	t.Parallel()
+	const n, copiers = 20_000, 5
+	f := form(n, message.DropRows)
+	calm := filepath.Join(t.TempDir(), "calm.h5")
+	p := open(t, calm, f)
+	copyRows(t, p, upTo(n)...)
+	want := seal(t, p, calm)
+
+	out := filepath.Join(t.TempDir(), "out.h5")
+	p = open(t, out, f)
+	random := rand.New(rand.NewPCG(1, 1))
+	shares := make([][]int64, copiers)
+	for task := range int64(n) {
+		k := random.IntN(copiers)
+		shares[k] = append(shares[k], task)
+	}
+	var group errgroup.Group
+	for _, share := range shares {
+		group.Go(func() error {
+			for some := range slices.Chunk(share, 512) {
+				if err := p.Copy(rows(t, some...), all); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := errors.Join(group.Wait(), p.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, seal(t, p, out)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPartialResumes(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "out.h5")
@@ -273,16 +314,16 @@ func TestPartialResumes(t *testing.T) {
 	if err := p.Copy(rows(t, 5), all); err != nil { // not synced
 		t.Fatal(err)
 	}
-	if !p.Has(5) || p.Copied() != 4 {
-		t.Errorf("has 5: %v, copied %d; want true, 4", p.Has(5), p.Copied())
+	if !has(p, 5) || p.Copied() != 4 {
+		t.Errorf("has 5: %v, copied %d; want true, 4", has(p, 5), p.Copied())
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	p = open(t, out, form(10, message.DropRows))
 	for task := range int64(10) {
-		if want := task == 3 || task == 4 || task == 9; p.Has(task) != want {
-			t.Errorf("after a reopen: has %d: %v, want %v", task, p.Has(task), want)
+		if want := task == 3 || task == 4 || task == 9; has(p, task) != want {
+			t.Errorf("after a reopen: has %d: %v, want %v", task, has(p, task), want)
 		}
 	}
 	if p.Copied() != 3 {
@@ -297,8 +338,8 @@ func TestCopyTakesOnlyWhatItShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	for task, want := range map[int64]bool{1: true, 2: false, 3: true, 7: true} {
-		if p.Has(task) != want {
-			t.Errorf("has %d: %v, want %v", task, p.Has(task), want)
+		if has(p, task) != want {
+			t.Errorf("has %d: %v, want %v", task, has(p, task), want)
 		}
 	}
 	if err := p.Copy(rows(t, 10), all); err == nil {
@@ -377,7 +418,7 @@ func TestEachFlippedBitOfARowIsFoundAndMended(t *testing.T) {
 			if want := (message.Ranges{{First: task, Last: task}}); !ok || !cmp.Equal(damaged.Rows, want) {
 				t.Fatalf("bit of byte %d of %s: error %v, want that row %d is damaged", at, column.Name, err, task)
 			}
-			if p.Has(task) {
+			if has(p, task) {
 				t.Fatalf("the damaged row %d is still there", task)
 			}
 			copyRows(t, p, task)

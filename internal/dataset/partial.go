@@ -6,22 +6,28 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"windrow/internal/atomicfile"
 	"windrow/internal/fault"
 	"windrow/internal/h5"
+	"windrow/internal/message"
 	"windrow/internal/table"
 )
 
 // Partial is a dataset that is being put together. Only one process may have
-// it: the caller holds a lock. It is not safe for concurrent use. It keeps 8
-// bytes in memory for each task of the run.
+// it: the caller holds a lock. It keeps 8 bytes in memory for each task of the
+// run. Copy, Has and Copied may be called by several goroutines at once, the
+// other methods only while nothing else is.
 type Partial struct {
 	out    string
 	form   Form
 	header header
 	canvas *canvas
-	rows   *checkpoint
+
+	writing sync.Mutex // to the canvas
+	noting  sync.Mutex // in the checkpoint
+	rows    *checkpoint
 }
 
 func partialPath(out string) string    { return out + ".partial" }
@@ -151,48 +157,64 @@ func makeCanvas(path string, form Form) (h header, err error) {
 	return h, err
 }
 
-// Has tells whether the row of task index has been copied.
-func (p *Partial) Has(index int64) bool { return p.rows.digests[index] != 0 }
+// Has tells whether the rows of all these tasks have been copied.
+func (p *Partial) Has(tasks message.Ranges) bool {
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	for task := range tasks.All() {
+		if p.rows.digests[task] == 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Copied returns the number of rows that have been copied.
-func (p *Partial) Copied() int64 { return p.rows.copied }
+func (p *Partial) Copied() int64 {
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	return p.rows.copied
+}
 
 // Copy puts those rows of the block that take accepts into place. A row is
-// durable after the next Sync.
+// durable after the next Sync. No two calls at once may copy the same row.
 func (p *Partial) Copy(rows *table.Block, take func(index int64) bool) error {
-	for from := 0; from < rows.Len(); {
-		first := rows.Row(from).Task()
-		n := run(rows, from, take)
-		if n == 0 {
-			from++
-			continue
+	pieces := piecesOf(rows, take)
+	digests := make([]uint64, 0, rows.Len())
+	for _, piece := range pieces {
+		if piece.first < 0 || piece.end() > p.header.Tasks {
+			return fmt.Errorf("copy rows: task %d is not of this run", piece.first)
 		}
-		if first < 0 || first+int64(n) > p.header.Tasks {
-			return fmt.Errorf("copy rows: task %d is not of this run", first)
+		for i := range piece.n {
+			digests = append(digests, rows.Row(piece.from+i).Digest())
 		}
-		if err := p.canvas.put(p.canvas.places, first, rows, from, n); err != nil {
-			return err
+	}
+	if err := p.write(rows, pieces); err != nil {
+		return err
+	}
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	for _, piece := range pieces {
+		for i := range piece.n {
+			p.rows.set(piece.first+int64(i), digests[0])
+			digests = digests[1:]
 		}
-		for i := range n {
-			p.rows.set(first+int64(i), rows.Row(from+i).Digest())
-		}
-		from += n
 	}
 	return nil
 }
 
-// run returns how many rows from row from on are of consecutive tasks, all of
-// which take accepts.
-func run(rows *table.Block, from int, take func(index int64) bool) int {
-	n, first := 0, rows.Row(from).Task()
-	for from+n < rows.Len() {
-		task := rows.Row(from + n).Task()
-		if task != first+int64(n) || !take(task) {
-			break
+// write brings the pieces to their places. One call at a time does so: a window
+// must not change while it is read and written again, and two writers of one
+// file only wait for each other in the kernel, at the expense of both cores.
+func (p *Partial) write(rows *table.Block, pieces []piece) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	for c, column := range rows.Columns() {
+		if err := p.canvas.scatter(c, rows, pieces); err != nil {
+			return fmt.Errorf("write %d rows of %s: %w", rows.Len(), column.Name, err)
 		}
-		n++
 	}
-	return n
+	return nil
 }
 
 // Sync makes the copied rows durable: first the rows, then their digests in

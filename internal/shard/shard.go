@@ -13,9 +13,9 @@
 //	Validate  a fresh open finds the rows that were produced
 //	Hash      digest and size, which the worker announces
 //
-// A merger calls Load, which hashes what it reads and refuses bytes that are
-// not those announced before the HDF5 library sees any of them: libhdf5
-// crashes on damaged files, and accepts some with wrong rows.
+// A merger calls Read, which hashes the file and refuses bytes that are not those
+// announced before the HDF5 library sees any of them: libhdf5 crashes on damaged
+// files, and accepts some with wrong rows.
 package shard
 
 import (
@@ -36,7 +36,7 @@ const (
 	runAttribute     = "run_digest"
 )
 
-// MaxBytes is the largest shard: the merger holds one in memory at a time.
+// MaxBytes is the largest shard.
 const MaxBytes = 1 << 30
 
 // maxMetadata bounds what a shard holds beside its rows.

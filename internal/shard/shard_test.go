@@ -76,12 +76,28 @@ func write(tb testing.TB, path string, block *table.Block) *message.Shard {
 	return &message.Shard{Name: filepath.Base(path), SHA256: sum, Bytes: size, Rows: message.RangesOf(expected(block).Tasks)}
 }
 
-func TestLoadReturnsWhatWasWritten(t *testing.T) {
+// read returns the rows of a shard in one block.
+func read(path string, e *message.Shard, d message.Digest, columns table.Columns) (*table.Block, error) {
+	all := table.NewBlock(columns, 0)
+	err := shard.Read(path, e, d, columns, func(rows *table.Block) error {
+		from := all.Len()
+		all.Grow(rows.Len())
+		for i := range rows.Len() {
+			for c := range columns {
+				copy(all.Row(from+i).Bytes(c), rows.Row(i).Bytes(c))
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+func TestReadReturnsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.h5")
 	want := rows(t, 3, 4, 5, 17, 1<<30)
 	e := write(t, path, want)
-	got, err := shard.Load(path, e, digest, columns())
+	got, err := read(path, e, digest, columns())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +201,7 @@ func flip(content []byte, at int) []byte {
 	return flipped
 }
 
-func TestLoadRejectsDamage(t *testing.T) {
+func TestReadRejectsDamage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.h5")
@@ -200,7 +216,7 @@ func TestLoadRejectsDamage(t *testing.T) {
 		if err := os.WriteFile(bad, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := shard.Load(bad, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw {
+		if _, err := read(bad, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw {
 			t.Errorf("%s: error %v, flaw %s, want %v, %s", what, err, shard.FlawOf(err), shard.ErrDamaged, flaw)
 		}
 	}
@@ -211,12 +227,12 @@ func TestLoadRejectsDamage(t *testing.T) {
 		check("truncated", message.FlawSize, content[:at])
 		check("flipped", message.FlawDigest, flip(content, at))
 	}
-	if _, err := shard.Load(filepath.Join(dir, "gone.h5"), e, digest, columns()); !errors.Is(err, shard.ErrAbsent) || shard.FlawOf(err) != message.FlawAbsent {
+	if _, err := read(filepath.Join(dir, "gone.h5"), e, digest, columns()); !errors.Is(err, shard.ErrAbsent) || shard.FlawOf(err) != message.FlawAbsent {
 		t.Errorf("deleted: error %v, want %v", err, shard.ErrAbsent)
 	}
 }
 
-func TestLoadRejectsWhatAnnouncesOtherRows(t *testing.T) {
+func TestReadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.h5")
 	e := write(t, path, rows(t, 3, 4, 5))
@@ -230,8 +246,12 @@ func TestLoadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 			t.Parallel()
 			lie := *e
 			lie.Rows = ranges
-			if _, err := shard.Load(path, &lie, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
+			got, err := read(path, &lie, digest, columns())
+			if !errors.Is(err, shard.ErrDamaged) {
 				t.Errorf("error %v, want %v", err, shard.ErrDamaged)
+			}
+			if got.Len() > 0 {
+				t.Errorf("%d rows were handed out", got.Len())
 			}
 		})
 	}
@@ -239,14 +259,14 @@ func TestLoadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 		t.Parallel()
 		lie := *e
 		lie.Bytes = 1 << 62
-		if _, err := shard.Load(path, &lie, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
+		if _, err := read(path, &lie, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
 			t.Errorf("error %v, want %v", err, shard.ErrDamaged)
 		}
 	})
 	t.Run("run", func(t *testing.T) {
 		t.Parallel()
 		other := message.Digest(strings.Repeat("cd", 32))
-		if _, err := shard.Load(path, e, other, columns()); !errors.Is(err, shard.ErrDamaged) || !errors.Is(err, message.ErrOtherRun) || shard.FlawOf(err) != message.FlawContent {
+		if _, err := read(path, e, other, columns()); !errors.Is(err, shard.ErrDamaged) || !errors.Is(err, message.ErrOtherRun) || shard.FlawOf(err) != message.FlawContent {
 			t.Errorf("error %v, want %v of another run", err, shard.ErrDamaged)
 		}
 	})
@@ -267,7 +287,31 @@ func python(t *testing.T, args ...string) {
 	}
 }
 
-func FuzzLoad(f *testing.F) {
+func TestReadNoticesAChangeBetweenHashAndRows(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.h5")
+	tasks := make([]int64, 20_000)
+	for i := range tasks {
+		tasks[i] = int64(i)
+	}
+	e := write(t, path, rows(t, tasks...))
+	for what, size := range map[string]int64{"zeros": e.Bytes, "truncated": 0} {
+		visits := 0
+		err := shard.Read(path, e, digest, columns(), func(*table.Block) error {
+			visits++
+			return errors.Join(os.Truncate(path, 0), os.Truncate(path, size))
+		})
+		if !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != message.FlawDigest || visits != 1 {
+			t.Errorf("%s: error %v after %d blocks, want %v after the first", what, err, visits, shard.ErrDamaged)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, rows(t, tasks...))
+	}
+}
+
+func FuzzRead(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "a.h5")
 	e := write(f, path, rows(f, 1, 2))
 	content, err := os.ReadFile(path)
@@ -284,7 +328,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := shard.Load(path, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
+		if _, err := read(path, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
 			t.Errorf("error %v, want %v", err, shard.ErrDamaged)
 		}
 	})
