@@ -6,6 +6,7 @@ import (
 	"hash"
 	"os"
 
+	"windrow/internal/column"
 	"windrow/internal/message"
 	"windrow/internal/table"
 )
@@ -54,7 +55,7 @@ func (c *canvas) finish(sums []message.Digest, metadata message.Digest) error {
 	for _, sum := range append(sums, metadata) {
 		text = append(text, sum...)
 	}
-	manifest := c.places[len(c.places)-1]
+	manifest := c.manifest()
 	if int64(len(text)) != manifest.Bytes {
 		return fmt.Errorf("write manifest: %d bytes of digests for %d", len(text), manifest.Bytes)
 	}
@@ -66,6 +67,9 @@ func (c *canvas) finish(sums []message.Digest, metadata message.Digest) error {
 	}
 	return nil
 }
+
+// manifest returns where the manifest's digests lie.
+func (c *canvas) manifest() column.Extent { return c.places[len(c.places)-1] }
 
 func (c *canvas) checkMetadata(want message.Digest) error {
 	got, err := c.metadata()

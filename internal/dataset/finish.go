@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"windrow/internal/atomicfile"
 	"windrow/internal/fault"
 	"windrow/internal/message"
@@ -53,14 +55,11 @@ func (p *Partial) Finish(ctx context.Context, failures []message.Failure) (*Fini
 	if err := p.checkComplete(failed); err != nil {
 		return nil, err
 	}
-	path := partialPath(p.out)
 	if failed.count() == 0 && !p.form.inChunks() {
-		err = p.assembleInPlace(ctx)
-	} else {
-		path = secondPath(p.out)
-		err = p.assembleSecond(ctx, path, failed)
+		return p.finishInPlace(ctx)
 	}
-	if err != nil {
+	path := secondPath(p.out)
+	if err := p.assembleSecond(ctx, path, failed); err != nil {
 		return nil, err
 	}
 	fault.Point(fault.MergerManifestWritten)
@@ -80,14 +79,56 @@ func (p *Partial) checkComplete(failed *failed) error {
 	return nil
 }
 
-// assembleInPlace makes the partial the dataset: all it lacks is the manifest,
+// finishInPlace makes the partial the dataset: all it lacks is the manifest,
 // and the status where failed rows are kept and there are none.
-func (p *Partial) assembleInPlace(ctx context.Context) error {
-	a := p.assembly(&failed{}, rowsInPlace{p.canvas, len(p.form.Planned.Columns)})
-	if err := p.checkRows(ctx, a); err != nil {
-		return err
+//
+// The rows are read once, through HDF5, and beside that all bytes of the file
+// for its own digest. What Verify would do beyond that is done afterwards.
+func (p *Partial) finishInPlace(ctx context.Context) (*Finished, error) {
+	file, path := newRunningDigest(p.canvas.file), partialPath(p.out)
+	if err := p.clearStatus(); err != nil {
+		return nil, err
 	}
-	return p.canvas.finish(a.sums.digests(), p.header.Metadata)
+	a := p.assembly(&failed{}, rowsInPlace{})
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() error { return file.upTo(within, p.canvas.manifest().Offset) })
+	group.Go(func() error { return p.checkRows(within, a) })
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	digests := a.sums.digests()
+	if err := p.canvas.finish(digests, p.header.Metadata); err != nil {
+		return nil, err
+	}
+	fault.Point(fault.MergerManifestWritten)
+	if err := file.upTo(ctx, p.header.Bytes); err != nil {
+		return nil, err
+	}
+	known := map[string]message.Digest{} // but for the status, which was not read
+	for i, c := range p.form.Planned.Columns {
+		known[c.Name] = digests[i]
+	}
+	report, err := verifyAround(ctx, path, known)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", path, err)
+	}
+	report.SHA256 = file.digest()
+	return &Finished{Sealed: report.sealed(), path: path, out: p.out}, nil
+}
+
+// clearStatus says of all rows that they did not fail, where there is a status.
+func (p *Partial) clearStatus() error {
+	if !p.form.keeps() {
+		return nil
+	}
+	place := p.canvas.places[len(p.form.Planned.Columns)]
+	zeros := make([]byte, min(place.Bytes, scanBytes))
+	for done := int64(0); done < place.Bytes; done += int64(len(zeros)) {
+		if err := p.canvas.write(zeros[:min(int64(len(zeros)), place.Bytes-done)], place.Offset+done); err != nil {
+			return fmt.Errorf("write %s: %w", table.StatusColumn, err)
+		}
+	}
+	return nil
 }
 
 // assembleSecond writes the dataset beside the partial. On an error nothing is
@@ -209,14 +250,12 @@ func (t rowsOnCanvas) putStatus(_ context.Context, at int64, status []byte) erro
 	return nil
 }
 
-// rowsInPlace is a canvas that has the rows already, but for the status.
-type rowsInPlace rowsOnCanvas
+// rowsInPlace is a file that has its rows already.
+type rowsInPlace struct{}
 
 func (rowsInPlace) put(context.Context, int64, *table.Block, int, int) error { return nil }
 
-func (t rowsInPlace) putStatus(ctx context.Context, at int64, status []byte) error {
-	return rowsOnCanvas(t).putStatus(ctx, at, status)
-}
+func (rowsInPlace) putStatus(context.Context, int64, []byte) error { return nil }
 
 // assembly is a file on its way from checked rows to a whole dataset.
 type assembly struct {
