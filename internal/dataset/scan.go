@@ -26,7 +26,7 @@ func scan(ctx context.Context, path string, columns table.Columns, rows int64, v
 	defer func() { err = errors.Join(err, f.Close()) }()
 	set, err := column.Open(f, "", columns)
 	if err != nil {
-		return fmt.Errorf("%w: %w", err, ErrCorrupt)
+		return corrupt(err)
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
 	if set.Rows() != rows {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -181,9 +182,11 @@ func verifyContents(ctx context.Context, file *os.File, report *Report, known ma
 // ErrForeign says that there is nothing to verify a file by.
 var ErrForeign = errors.New("an HDF5 file, but not a dataset of windrow")
 
-// corrupt marks an error as being about the file, unless it was interrupted.
+// corrupt marks an error as being about the file, unless it was interrupted, or
+// the disk did not give the bytes, which says nothing about them.
 func corrupt(err error) error {
-	if err == nil || errors.Is(err, ErrForeign) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, ErrForeign) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, syscall.EIO) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
