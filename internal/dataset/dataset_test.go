@@ -654,7 +654,7 @@ func TestFullDiskShowsBeforeRowsAreCopied(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("mounting a small tmpfs is not permitted here: %v", err)
 	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	out := filepath.Join(dir, "out.h5")
 	_, err := dataset.OpenPartial(out, form(20_000, message.DropRows))
 	full, ok := errors.AsType[*dataset.NoSpaceError](err)
