@@ -235,7 +235,11 @@ func (t *single) compute(ctx context.Context, log io.Writer) (table.Row, error) 
 	if err != nil {
 		return table.Row{}, fmt.Errorf("read the spec: %w", err)
 	}
-	model, err := simulator.New(decoded, simulator.Options{Dir: t.dir, Files: t.planned.Files, Log: slog.New(printed{log})})
+	reader, err := newReader()
+	if err != nil {
+		return table.Row{}, err
+	}
+	model, err := simulator.New(decoded, simulator.Options{Dir: t.dir, Files: t.planned.Files, Log: slog.New(printed{log}), Reader: reader})
 	if err != nil {
 		return table.Row{}, err
 	}

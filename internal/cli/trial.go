@@ -29,8 +29,12 @@ func newTrial(plan *producer.Plan) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	reader, err := newReader()
+	if err != nil {
+		return nil, err
+	}
 	printed := &lineCounter{}
-	s, err := simulator.New(plan.Spec, simulator.Options{Dir: dir, Files: plan.Planned.Files, Log: slog.New(printed)})
+	s, err := simulator.New(plan.Spec, simulator.Options{Dir: dir, Files: plan.Planned.Files, Log: slog.New(printed), Reader: reader})
 	if err != nil {
 		return nil, err
 	}

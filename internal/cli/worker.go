@@ -87,6 +87,9 @@ func (o workerOptions) simulator(planned *message.Planned, m *member) (simulator
 		if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
 			return nil, err
 		}
+		if options.Reader, err = newReader(); err != nil {
+			return nil, err
+		}
 	}
 	return simulator.New(s, options)
 }

@@ -112,6 +112,11 @@ func (a *answer) receive(from *bufio.Reader) error {
 	if err := json.Unmarshal(line, a); err != nil {
 		return err
 	}
+	for _, t := range a.types() {
+		if t.Kind != 0 && !t.Valid() {
+			return errors.New("elements of no type")
+		}
+	}
 	if a.Follow < 0 || a.Follow > MaxReadBytes {
 		return fmt.Errorf("an answer of %d bytes", a.Follow)
 	}
@@ -131,6 +136,14 @@ func (a *answer) receive(from *bufio.Reader) error {
 		content = content[n:]
 	}
 	return nil
+}
+
+func (a *answer) types() []h5.Type {
+	types := []h5.Type{a.Data.Type}
+	for _, d := range a.Group.Datasets {
+		types = append(types, d.Type)
+	}
+	return types
 }
 
 func readLine(from *bufio.Reader) (line []byte, err error) {

@@ -225,7 +225,7 @@ func (f *File) create(name string, t Type, dims []int64, l Layout) (*Dataset, er
 	n := C.CString(name)
 	defer C.free(unsafe.Pointer(n))
 	err := callOn(f.file, "create dataset", name, func(id C.hid_t) error {
-		if !t.valid() {
+		if !t.Valid() {
 			return fmt.Errorf("there is no type %+v", t)
 		}
 		if _, ok := product(int64(max(1, t.Bytes())), dims); !ok || len(dims) == 0 || len(dims) > maxRank {
@@ -313,7 +313,7 @@ func (d *Dataset) Dims() ([]int64, error) {
 func (d *Dataset) Is(t Type) bool {
 	var is bool
 	err := callOn(d.dataset, "read the type of", d.name, func(id C.hid_t) error {
-		is = t.valid() && C.h5_is_type(id, C.int(t.Kind), C.size_t(t.Len)) != 0
+		is = t.Valid() && C.h5_is_type(id, C.int(t.Kind), C.size_t(t.Len)) != 0
 		return nil
 	})
 	return err == nil && is

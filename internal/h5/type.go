@@ -63,8 +63,8 @@ func (t Type) Bytes() int {
 	panic(fmt.Sprintf("h5: kind %d", t.Kind))
 }
 
-// valid tells whether t is a type. A length of -1 would mean any to libhdf5.
-func (t Type) valid() bool {
+// Valid tells whether t is a type. A length of -1 would mean any to libhdf5.
+func (t Type) Valid() bool {
 	if t.isFixedText() {
 		return t.Len > 0
 	}

@@ -1,7 +1,6 @@
 package rescue
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"windrow/internal/foreign"
-	"windrow/internal/h5"
 	"windrow/internal/table"
 )
 
@@ -64,35 +62,6 @@ func KeyOf(values []table.Value) Key {
 		}
 	}
 	return k
-}
-
-// element returns an element as int64, uint64, float64 or text.
-func element(t h5.Type, b []byte) any {
-	switch t.Kind {
-	case h5.Float64:
-		return math.Float64frombits(binary.LittleEndian.Uint64(b))
-	case h5.Float32:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	case h5.Int64:
-		return int64(binary.LittleEndian.Uint64(b)) //nolint:gosec // its bits
-	case h5.Int32:
-		return int64(int32(binary.LittleEndian.Uint32(b))) //nolint:gosec // its bits
-	case h5.Int16:
-		return int64(int16(binary.LittleEndian.Uint16(b))) //nolint:gosec // its bits
-	case h5.Int8:
-		return int64(int8(b[0])) //nolint:gosec // its bits
-	case h5.Uint64:
-		return binary.LittleEndian.Uint64(b)
-	case h5.Uint32:
-		return int64(binary.LittleEndian.Uint32(b))
-	case h5.Uint16:
-		return int64(binary.LittleEndian.Uint16(b))
-	case h5.Uint8, h5.Bool:
-		return int64(b[0])
-	case h5.String, h5.Text, h5.VarText:
-		return bytes.TrimRight(b, "\x00")
-	}
-	return nil
 }
 
 func appendElement(k Key, value any) Key {
@@ -152,7 +121,7 @@ func (s *Source) Keys(ctx context.Context, r *foreign.Reader, names []string, ea
 			var k Key
 			for i, c := range columns {
 				size := int64(c.Type.Bytes())
-				values[i] = element(c.Type, content[i][row*size:(row+1)*size])
+				values[i] = foreign.Element(c.Type, content[i][row*size:(row+1)*size])
 				k = appendElement(k, values[i])
 			}
 			each(first+row, k, func() string { return showKey(names, values) })

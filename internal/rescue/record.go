@@ -231,7 +231,7 @@ func (c cell) whole() bool {
 	}
 	size := c.Type.Bytes()
 	for i := 0; i < len(c.bytes); i += size {
-		x, _ := element(c.Type, c.bytes[i:i+size]).(float64)
+		x, _ := foreign.Element(c.Type, c.bytes[i:i+size]).(float64)
 		if math.IsInf(x, 0) || math.IsNaN(x) && len(c.Shape) == 0 {
 			return false
 		}
@@ -252,7 +252,7 @@ func (r *Record) setKey(names []string) {
 	values := make([]any, len(names))
 	for i, name := range names {
 		c := r.cell(name)
-		values[i] = element(c.Type, c.bytes)
+		values[i] = foreign.Element(c.Type, c.bytes)
 		r.Key = appendElement(r.Key, values[i])
 	}
 	r.Show = func() string { return showKey(names, values) }

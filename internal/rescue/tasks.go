@@ -7,6 +7,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"windrow/internal/foreign"
 	"windrow/internal/h5"
 	"windrow/internal/message"
 	"windrow/internal/table"
@@ -169,7 +170,7 @@ func fits(c table.Column, shape []int64, place func(i int) int) bool {
 
 // goValue returns an element as table.Row.Set takes it.
 func goValue(t h5.Type, b []byte) any {
-	switch x := element(t, b).(type) {
+	switch x := foreign.Element(t, b).(type) {
 	case uint64:
 		if x > 1<<63-1 {
 			return errors.New("too large") // which Set refuses

@@ -64,8 +64,13 @@ func (e *execution) Simulate(ctx context.Context, job Job, row table.Row) error 
 	return err
 }
 
-// Close implements Simulator. No process outlives its task.
-func (e *execution) Close() error { return nil }
+// Close implements Simulator. No process of the user's outlives its task.
+func (e *execution) Close() error {
+	if e.options.Reader != nil {
+		e.options.Reader.Close()
+	}
+	return nil
+}
 
 func (e *execution) compute(ctx context.Context, job Job, row table.Row, first int, dir string) error {
 	id := fmt.Sprintf("%d.%d", job.Task.Index, job.Attempt)
@@ -88,10 +93,7 @@ func (e *execution) compute(ctx context.Context, job Job, row table.Row, first i
 	if err != nil {
 		return err
 	}
-	result, err := readResult(dir)
-	if err == nil {
-		err = setResult(row, first, e.columns, result, dir)
-	}
+	err = e.takeResult(ctx, row, first, dir)
 	if err == nil {
 		err = checkRow(row)
 	}
@@ -99,6 +101,24 @@ func (e *execution) compute(ctx context.Context, job Job, row table.Row, first i
 		failure.Log = log
 	}
 	return err
+}
+
+// takeResult puts what a process has left in its directory into the columns of
+// row from first on.
+func (e *execution) takeResult(ctx context.Context, row table.Row, first int, dir string) error {
+	result, err := readResult(dir)
+	hdf5 := hdf5Result{e.options.Reader, filepath.Join(dir, resultHDF5)}
+	switch there := hdf5.isThere(); {
+	case there && errors.Is(err, errNoResult):
+		return hdf5.into(ctx, row, first, e.columns)
+	case there:
+		return invalid("the program left both %s and %s", resultFile, resultHDF5)
+	case errors.Is(err, errNoResult):
+		return invalid("the program ended with status 0 and left no %s", resultFile)
+	case err != nil:
+		return err
+	}
+	return setResult(row, first, e.columns, result, dir)
 }
 
 var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_]*\}`)
@@ -191,12 +211,14 @@ func (c *child) readAll() error {
 	}
 }
 
-// readResult reads what a process has left in its directory.
+var errNoResult = errors.New("there is no " + resultFile)
+
+// readResult reads the JSON that a process has left in its directory.
 func readResult(dir string) (map[string]json.RawMessage, error) {
 	data, err := readPlain(dir, resultFile, maxLineLength)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, invalid("the program ended with status 0 and left no %s", resultFile)
+		return nil, errNoResult
 	case err != nil:
 		return nil, invalid("%s: %v", resultFile, err)
 	}

@@ -29,18 +29,16 @@ func npyName(value json.RawMessage) (string, bool) {
 // maxNPYHeader bounds the header of an array file.
 const maxNPYHeader = 64 << 10
 
-// setFromNPY puts the array of a file in dir into column c of row. Its shape
-// is the column's, or shorter along padded dimensions, or it is flat with as
-// many elements as the column.
+// setFromNPY puts the array of a file in dir into column c of row.
 func setFromNPY(row table.Row, c int, dir, name string) error {
 	column := row.Columns()[c]
 	data, err := readPlain(dir, name, maxNPYHeader+8*int64(column.Elements()))
 	if err != nil {
 		return invalid("column %q: file %q: %v", column.Name, name, err)
 	}
-	array, err := parseNPY(data)
+	parsed, err := parseNPY(data)
 	if err == nil {
-		err = array.into(row, c)
+		err = parsed.array().into(row, c)
 	}
 	if _, isFailure := errors.AsType[*Error](err); isFailure {
 		return err
@@ -101,74 +99,19 @@ func parseNPY(data []byte) (*npy, error) {
 			a.shape = append(a.shape, n)
 		}
 	}
+	n, ok := array{shape: a.shape}.elements()
+	if !ok {
+		return nil, fmt.Errorf("has the shape %v", a.shape)
+	}
+	if len(a.data) != n*a.size {
+		return nil, fmt.Errorf("has %d bytes of data; expected %d", len(a.data), n*a.size)
+	}
 	return a, nil
 }
 
-func (a *npy) into(row table.Row, c int) error {
-	column := row.Columns()[c]
-	shape := make([]int, len(column.Shape))
-	for i, d := range column.Shape {
-		shape[i] = d.Size
-	}
-	if n := column.Elements(); slices.Equal(a.shape, []int{n}) {
-		shape = a.shape
-	} else if !a.fits(column) {
-		return fmt.Errorf("has the shape %v; expected %v%s", a.shape, shape, orFewer(column))
-	}
-	n := 1
-	for _, size := range a.shape {
-		n *= size
-	}
-	if len(a.data) != n*a.size {
-		return fmt.Errorf("has %d bytes of data; expected %d", len(a.data), n*a.size)
-	}
-	for i := range n {
-		at := a.position(i, shape)
-		value, err := a.at(a.place(i))
-		if err == nil {
-			err = row.Set(c, at, value)
-		}
-		if err != nil {
-			return fmt.Errorf("element %d: %w", at, err)
-		}
-		if err := checkGiven(row, c, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fits tells whether the array has the column's shape, or is shorter where the
-// column is padded.
-func (a *npy) fits(column table.Column) bool {
-	if len(a.shape) != len(column.Shape) {
-		return false
-	}
-	for i, d := range column.Shape {
-		if a.shape[i] != d.Size && (a.shape[i] > d.Size || !column.IsPadded(d)) {
-			return false
-		}
-	}
-	return true
-}
-
-func orFewer(column table.Column) string {
-	if len(column.Padded) == 0 {
-		return ""
-	}
-	return ", or fewer along " + strings.Join(column.Padded, ", ")
-}
-
-// position returns where the element i of the array, counted with the last
-// index fastest, is in an array of the given shape.
-func (a *npy) position(i int, shape []int) int {
-	position, stride := 0, 1
-	for d, n := range slices.Backward(a.shape) {
-		position += i % n * stride
-		stride *= shape[d]
-		i /= n
-	}
-	return position
+// array returns the elements in their order.
+func (a *npy) array() array {
+	return array{shape: a.shape, at: func(i int) (any, error) { return a.at(a.place(i)) }}
 }
 
 // place returns where the element i, counted with the last index fastest, is.

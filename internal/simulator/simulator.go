@@ -40,7 +40,7 @@
 // In mode exec there is a process for each task, in an empty directory of its
 // own, which is WINDROW_SCRATCH, too. It finds there the request, as
 // params.json, and leaves result.json, the object that would be the result
-// above. It answers by exiting with status 0; what it prints is its log.
+// above, or result.h5, an HDF5 file with a dataset for each column. It answers by exiting with status 0; what it prints is its log.
 // {name} in an argument of the command is replaced by the parameter of that
 // name.
 //
@@ -60,6 +60,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"windrow/internal/foreign"
 	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
@@ -118,6 +119,9 @@ type Options struct {
 	// KeepFailed is where the directories of failed tasks stay, for a command
 	// in mode exec. Without it they are temporary and removed.
 	KeepFailed string
+
+	// Reader reads result.h5, for a command in mode exec.
+	Reader *foreign.Reader
 }
 
 // Description says what a simulator computes.

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"windrow/internal/foreign"
 	"windrow/internal/message"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
@@ -25,8 +27,26 @@ func TestMain(m *testing.M) {
 	if params, ok := os.LookupEnv(workerParams); ok {
 		work(params)
 	}
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case readerPart:
+			if err := foreign.Serve(context.Background(), os.Stdin, os.Stdout); err != nil { //nolint:forbidigo // this is its main
+				panic(err)
+			}
+			os.Exit(0)
+		case dyingReaderPart:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		}
+	}
 	goleak.VerifyTestMain(m)
 }
+
+// What the test binary plays with these arguments: the child of a reader of
+// HDF5 files, and one that dies of what it reads.
+const (
+	readerPart      = "play-reader"
+	dyingReaderPart = "play-dying-reader"
+)
 
 func work(params string) {
 	s := commandSpec(time.Minute, nil, "python3", "modes.py")
