@@ -12,5 +12,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 require_go
 ensure build_packages
 step "Building bin/windrow (a minute or two the first time)" build_windrow
-say "Running bin/windrow run examples/tenders.yaml${*:+ $*}"
-exec bin/windrow run examples/tenders.yaml "$@"
+say "Running bin/windrow run examples/001-tenders/tenders.yaml${*:+ $*}"
+exec bin/windrow run examples/001-tenders/tenders.yaml "$@"

@@ -59,8 +59,8 @@ dataset goes. "windrow run" does it all on this machine; "windrow producer",
 
 Exit codes:
 ` + exitCodes,
-		Example: `  windrow run examples/tenders.yaml
-  windrow plan examples/tenders.yaml
+		Example: `  windrow run examples/001-tenders/tenders.yaml
+  windrow plan examples/001-tenders/tenders.yaml
   windrow verify tenders.h5`,
 		Version:       version.Windrow,
 		SilenceErrors: true,

@@ -30,7 +30,7 @@ func newPlan(a *app) *cobra.Command {
 		Long: `Check a spec and show what it comes to: the tasks, the columns, the size of the
 dataset, and the disk space that the run needs. All errors are shown at once.
 Nothing is created.`,
-		Example: `  windrow plan examples/tenders.yaml`,
+		Example: `  windrow plan examples/001-tenders/tenders.yaml`,
 		Args:    exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			plan, err := loadPlan(args[0])

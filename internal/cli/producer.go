@@ -31,8 +31,8 @@ func newProducer(a *app) *cobra.Command {
 		Long: `Publish the tasks of a spec on a NATS server, once each, and stay to publish
 copies of those that went missing or were reopened. Stop or kill it at any
 time, and start it again: it goes on where the stream ends.`,
-		Example: `  windrow producer examples/tenders.yaml --nats nats://127.0.0.1:4222
-  windrow producer examples/tenders.yaml --nats nats://127.0.0.1:4222 --exit-when-sealed`,
+		Example: `  windrow producer examples/001-tenders/tenders.yaml --nats nats://127.0.0.1:4222
+  windrow producer examples/001-tenders/tenders.yaml --nats nats://127.0.0.1:4222 --exit-when-sealed`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.producer(o, args[0]) },
 	}

@@ -47,9 +47,9 @@ processes and a merger turn its tasks into one verified dataset.
 
 Stop it with Ctrl-C, kill it, or lose power: the same command goes on where it
 was. On a finished run it verifies the dataset and computes nothing.`,
-		Example: `  windrow run examples/tenders.yaml
-  windrow run examples/tenders.yaml --workers 8
-  windrow run examples/tenders.yaml --restart`,
+		Example: `  windrow run examples/001-tenders/tenders.yaml
+  windrow run examples/001-tenders/tenders.yaml --workers 8
+  windrow run examples/001-tenders/tenders.yaml --restart`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.run(o, args[0]) },
 	}

@@ -48,8 +48,8 @@ Exit codes, beside those of every command:
    11  the task failed: crash
    12  the task failed: timeout
    13  the task failed: invalid_output`,
-		Example: `  windrow simulate examples/tenders.yaml --task 17
-  windrow simulate examples/tenders.yaml --key farm_id=3,farm_type=1,seed=7 --json
+		Example: `  windrow simulate examples/001-tenders/tenders.yaml --task 17
+  windrow simulate examples/001-tenders/tenders.yaml --key farm_id=3,farm_type=1,seed=7 --json
   windrow simulate tenders-1a2b3c4d --task 17`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -32,15 +32,11 @@ func schema(t *testing.T) string {
 // Editors must not complain about a spec that Load takes.
 func TestExamplesFitTheSchema(t *testing.T) {
 	t.Parallel()
-	paths := []string{"testdata/everything.yaml"}
-	for _, pattern := range []string{"../../examples/*.yaml", "../../examples/*/*.yaml"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil || len(found) == 0 {
-			t.Fatal("no examples", pattern, err)
-		}
-		paths = append(paths, found...)
+	paths, err := filepath.Glob("../../examples/*/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no examples", err)
 	}
-	for _, path := range paths {
+	for _, path := range append(paths, "testdata/everything.yaml") {
 		if _, err := spec.Load(path); err != nil {
 			t.Error(err)
 		}

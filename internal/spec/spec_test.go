@@ -16,7 +16,7 @@ import (
 	"windrow/internal/table"
 )
 
-const example = "../../examples/tenders.yaml"
+const example = "../../examples/001-tenders/tenders.yaml"
 
 func load(t *testing.T, path string) *spec.Spec {
 	t.Helper()
