@@ -1,0 +1,3 @@
+class NOJDeficit:
+    def __init__(self, k):
+        self.k = k
