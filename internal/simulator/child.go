@@ -60,14 +60,15 @@ type child struct {
 	tooBig bool // killed because it used more memory than it may
 }
 
-// startChild starts the program in a process group of its own.
+// startChild starts the program in a process group of its own. In mode exec it
+// has no standard input, as there is nothing to read.
 func startChild(command *spec.Command, dir, scratch string, debug *slog.Logger) (*child, error) {
 	cmd := exec.Command(command.Args[0], command.Args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
 	cmd.Dir = dir
 	cmd.Env = environment(command, append(cmd.Environ(), scratchVariable+"="+scratch))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c := &child{cmd: cmd, debug: debug, startTimeout: command.StartTimeout, errDone: make(chan struct{}), exited: make(chan struct{})}
-	if err := c.launch(); err != nil {
+	if err := c.launch(command.Exec); err != nil {
 		c.closePipes()
 		return nil, err
 	}
@@ -82,23 +83,39 @@ func startChild(command *spec.Command, dir, scratch string, debug *slog.Logger) 
 // launch starts the process with pipes that have deadlines. A process that has
 // left the group may keep the other ends open for as long as it likes, so no
 // read or write waits for them without one.
-func (c *child) launch() error {
+func (c *child) launch(mute bool) error {
 	var theirs [3]*os.File
 	defer func() { closeAll(theirs[:]...) }()
 	var err error
-	if theirs[0], c.in, err = os.Pipe(); err != nil {
+	if c.out, theirs[1], err = pipe(); err != nil {
 		return err
 	}
-	if c.out, theirs[1], err = os.Pipe(); err != nil {
+	if c.err, theirs[2], err = pipe(); err != nil {
 		return err
 	}
-	if c.err, theirs[2], err = os.Pipe(); err != nil {
-		return err
+	c.cmd.Stdout, c.cmd.Stderr = theirs[1], theirs[2]
+	if !mute {
+		if theirs[0], c.in, err = os.Pipe(); err != nil {
+			return err
+		}
+		c.cmd.Stdin = theirs[0]
 	}
-	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs[0], theirs[1], theirs[2]
 	started := make(chan error)
 	go c.run(started)
 	return <-started
+}
+
+// pipe returns a pipe whose other end is not made for polling: a process for
+// each task is spared half a dozen system calls.
+func pipe() (ours, theirs *os.File, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	if err := unix.SetNonblock(ends[0], true); err != nil {
+		return nil, nil, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(ends[0]), unix.Close(ends[1]))
+	}
+	return os.NewFile(uintptr(ends[0]), "|0"), os.NewFile(uintptr(ends[1]), "|1"), nil
 }
 
 // run starts the process and waits for its end, on a thread of its own: the
@@ -122,8 +139,12 @@ func (c *child) run(started chan<- error) {
 // volunteerForOOM has the kernel kill the program before anything else of
 // ours. That is a wish: some systems refuse it.
 func (c *child) volunteerForOOM() {
-	path := "/proc/" + strconv.Itoa(c.pid) + "/oom_score_adj"
-	if err := os.WriteFile(path, []byte("1000"), 0o600); err != nil {
+	file, err := unix.Open("/proc/"+strconv.Itoa(c.pid)+"/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(file, []byte("1000"))
+		_ = unix.Close(file) // it is written at once
+	}
+	if err != nil {
 		c.debug.Debug("simulator keeps its oom score", slog.Any("error", err))
 	}
 }

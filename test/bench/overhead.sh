@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/setup.sh
 
-rounds=${1:-3} tasks=20000 processes=2000
+rounds=${1:-3} tasks=20000 processes=10000
 require_go
 ensure build_packages test_packages
 command -v parallel >/dev/null || {
@@ -75,7 +75,7 @@ import os, subprocess, sys, threading, time
 peak = 0
 def watch(done):
     global peak
-    while not done.wait(0.05):
+    while not done.wait(0.25):  # the peak of a worker stays in its status
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 ours = os.readlink(f"/proc/{pid}/cwd") == os.getcwd()
