@@ -57,7 +57,7 @@ type Config struct {
 	Queue   Queue
 	Ledger  *ledger.Follower // somebody else runs it
 
-	ExitWhenSealed bool // also: end when more tasks failed than may
+	ExitWhenSealed bool // also: end when more tasks failed than may, or the run is cancelled
 	Log            *slog.Logger
 }
 
@@ -66,6 +66,8 @@ var (
 	// ErrTooManyFailures says that more tasks have failed than failures.allow
 	// permits: no worker fetches any more.
 	ErrTooManyFailures = errors.New("more tasks failed than failures.allow permits")
+	// ErrCancelled says that somebody has cancelled the run.
+	ErrCancelled = errors.New("the run is cancelled")
 	// ErrVerify says that the dataset differs from the rows that were copied,
 	// or that a sealed dataset is gone or is not what was sealed.
 	ErrVerify = errors.New("the dataset is not what it should be")
@@ -208,7 +210,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 	}
 	var missing, failed, allow int64
 	var failures []message.Failure
-	settled, changed := false, false
+	settled, changed, cancelled := false, false, false
 	m.Ledger.View(func(s *ledger.State) {
 		if s.Planned() == nil || s.Settings() == nil {
 			return // the ledger was dropped and is being read again
@@ -217,7 +219,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 		_, seq = s.Sealed()
 		sealed = seq != 0
 		missing, failed, allow = s.Missing(), s.Failed(), s.Settings().Allow.Of(s.Tasks())
-		failures = s.Failures()
+		failures, cancelled = s.Failures(), s.Cancelled()
 		// A shard may have come while the others were copied, or the ledger dropped.
 		settled, changed = m.hasSeen(s) && m.Ledger.Epoch() == m.epoch, !m.isOf(s)
 	})
@@ -226,6 +228,11 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 		return false, errChanged
 	case sealed || !settled:
 		return sealed, nil
+	case cancelled:
+		if m.ExitWhenSealed {
+			return false, ErrCancelled
+		}
+		return false, nil
 	case failed > allow:
 		if m.ExitWhenSealed {
 			return false, fmt.Errorf("%d of %d tasks, %d allowed: %w", failed, m.planned.Tasks, allow, ErrTooManyFailures)

@@ -75,7 +75,8 @@ func (m *Merger) failures() []message.Failure {
 }
 
 // settled reads the ledger to its end and tells whether every task is recorded
-// or among the failures, as many failed as may, and the run is not sealed. It
+// or among the failures, as many failed as may, and the run is neither sealed
+// nor cancelled. It
 // returns the sequence up to which that holds.
 func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last uint64, settled bool, err error) {
 	if err := m.Ledger.CatchUp(ctx); err != nil {
@@ -84,7 +85,7 @@ func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last 
 	m.Ledger.View(func(s *ledger.State) {
 		last = s.Last()
 		_, sealed := s.Sealed()
-		settled = s.Planned() != nil && s.Settings() != nil && m.isOf(s) && sealed == 0 && s.Missing() == 0 &&
+		settled = s.Planned() != nil && s.Settings() != nil && m.isOf(s) && sealed == 0 && !s.Cancelled() && s.Missing() == 0 &&
 			s.Failed() <= s.Settings().Allow.Of(s.Tasks()) && reflect.DeepEqual(s.Failures(), failures)
 	})
 	return last, settled, nil

@@ -56,7 +56,7 @@ type Config struct {
 	// GiveWay lets a producer that finds another at work follow it and help
 	// out when it is gone, instead of ending with ErrSecondProducer.
 	GiveWay        bool
-	ExitWhenSealed bool // also: end when more tasks failed than may
+	ExitWhenSealed bool // also: end when more tasks failed than may, or the run is cancelled
 	Log            *slog.Logger
 }
 
@@ -261,13 +261,13 @@ func (p *Producer) serve(ctx context.Context) error {
 			return err
 		}
 		var due []due
-		sealed, tooMany := uint64(0), false
+		sealed, over := uint64(0), false
 		p.Ledger.View(func(s *ledger.State) {
 			due = p.copies.Due(s)
 			_, sealed = s.Sealed()
-			tooMany = s.Settings() != nil && s.Failed() > s.Settings().Allow.Of(s.Tasks())
+			over = s.Cancelled() || s.Settings() != nil && s.Failed() > s.Settings().Allow.Of(s.Tasks())
 		})
-		if p.ExitWhenSealed && (sealed != 0 || tooMany) {
+		if p.ExitWhenSealed && (sealed != 0 || over) {
 			return nil
 		}
 		if len(due) > 0 {

@@ -44,6 +44,7 @@ func (w *Worker) handle(fetching, working context.Context, deliveries []Delivery
 	if err != nil {
 		return err
 	}
+	w.progress.name(slices.Concat(alone, todo))
 	for _, h := range alone {
 		if err := w.compute(fetching, working, leases, []held{h}); err != nil {
 			return err

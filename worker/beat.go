@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,12 +14,34 @@ import (
 type progress struct {
 	mu             sync.Mutex
 	held, computed int
+	holdings       []message.Holding
+	since          time.Time
 }
 
 func (p *progress) hold(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held, p.computed = n, 0
+	p.held, p.computed, p.holdings, p.since = n, 0, nil, time.Now()
+}
+
+// name tells which tasks are in hand.
+func (p *progress) name(tasks []held) {
+	byDeliveries := map[int][]int64{}
+	for _, h := range tasks {
+		byDeliveries[h.Deliveries()] = append(byDeliveries[h.Deliveries()], h.task.Index)
+	}
+	room := message.MaxBeatRanges
+	var holdings []message.Holding
+	for _, n := range slices.Sorted(maps.Keys(byDeliveries)) {
+		rows := message.RangesOf(byDeliveries[n])
+		rows = rows[:min(len(rows), room)]
+		if room -= len(rows); len(rows) > 0 {
+			holdings = append(holdings, message.Holding{Tasks: rows, Deliveries: n})
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holdings = holdings
 }
 
 func (p *progress) done(n int) {
@@ -35,6 +59,7 @@ func (w *Worker) beat(ctx context.Context) {
 		b := message.Beat{
 			Role: "worker", ID: w.ID, Folder: w.Folder,
 			Held: w.progress.held, Done: w.progress.computed,
+			Holdings: w.progress.holdings, Since: w.progress.since,
 		}
 		w.progress.mu.Unlock()
 		if err := w.Queue.Beat(ctx, b); err != nil {

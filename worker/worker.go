@@ -63,7 +63,7 @@ type Config struct {
 	// Simulator makes the simulator of the run.
 	Simulator func(*message.Planned) (simulator.Simulator, error)
 
-	ExitWhenSealed bool // also: end when more tasks failed than may
+	ExitWhenSealed bool // also: end when more tasks failed than may, or the run is cancelled
 	Log            *slog.Logger
 }
 
@@ -158,16 +158,19 @@ func (w *Worker) prepare(ctx context.Context) error {
 	return nil
 }
 
-// awaitWork waits while there is nothing to fetch for: the run is sealed, or
-// more tasks failed than may. It returns false when the worker's work is done.
+// awaitWork waits while there is nothing to fetch for: the run is paused,
+// cancelled or sealed, or more tasks failed than may. It returns false when the
+// worker's work is done.
 func (w *Worker) awaitWork(ctx context.Context) (more bool, err error) {
 	err = w.Ledger.Wait(ctx, func(s *ledger.State) bool {
 		if settings := s.Settings(); settings != nil {
 			w.settings = *settings
 		}
 		_, sealed := s.Sealed()
-		more = sealed == 0 && s.Failed() <= w.settings.Allow.Of(w.planned.Tasks)
-		return more || w.ExitWhenSealed
+		over := sealed != 0 || s.Cancelled() || s.Failed() > w.settings.Allow.Of(w.planned.Tasks)
+		halted, _ := s.Halted()
+		more = !over && halted == ""
+		return more || over && w.ExitWhenSealed
 	})
 	return more, err
 }

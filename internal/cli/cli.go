@@ -74,7 +74,7 @@ Exit codes:
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
-		newSimulate(a), newExplain(a), newRuns(a), newVerify(a), newCheck(a), newMerge(a), newRecover(a),
+		newSimulate(a), newExplain(a), newLogs(a), newRuns(a), newPause(a), newResume(a), newCancel(a), newRemove(a), newVerify(a), newCheck(a), newMerge(a), newRecover(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
 		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a), newImporter(a),
 	)

@@ -106,6 +106,7 @@ var codes = []struct {
 	{simulator.ErrStart, exitUsage},
 	{simulator.ErrFilesChanged, exitUsage},
 	{merger.ErrTooManyFailures, exitIncomplete},
+	{merger.ErrCancelled, exitIncomplete},
 	{merger.ErrVerify, exitCorrupt},
 	{dataset.ErrForeign, exitCorrupt},
 	{dataset.ErrCorrupt, exitCorrupt},

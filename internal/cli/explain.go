@@ -2,8 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,35 +17,35 @@ import (
 
 type explainOptions struct {
 	connectFlags
-	task int64
-	key  string
 }
 
 func newExplain(a *app) *cobra.Command {
 	o := explainOptions{}
 	c := &cobra.Command{
-		Use:   "explain [RUN] --task N",
+		Use:   "explain [RUN] TASK",
 		Short: "Tell what became of one task, from the ledger",
 		Long: `Tell what became of one task: whether it waits, is in the hands of a worker, is
 recorded, failed or is missing, and every event of the ledger that names it,
-with its time by the broker's clock.`,
-		Example: `  windrow explain --task 17
-  windrow explain tenders-1a2b3c4d --key farm_id=3,farm_type=1,seed=7`,
-		Args: between(0, 1),
+with its time by the broker's clock.
+
+TASK is the index of the task, counted from 0, or its key. Without RUN it is the
+newest run.`,
+		Example: `  windrow explain 17
+  windrow explain tenders-1a2b3c4d farm_id=3,farm_type=1,seed=7`,
+		Args: between(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if (o.key == "") == !c.Flags().Changed("task") {
-				return usageError(c, errors.New("say which task: --task N or --key NAME=VALUE"))
+			id := ""
+			if len(args) == 2 {
+				id = args[0]
 			}
-			return a.explain(c.Context(), o, firstOf(args))
+			return a.explain(c.Context(), o, id, args[len(args)-1])
 		},
 	}
 	o.connectFlags.add(c)
-	c.Flags().Int64Var(&o.task, "task", 0, "the task with this index, counted from 0")
-	c.Flags().StringVar(&o.key, "key", "", "the task with this key, as in farm_id=3,farm_type=1,seed=7")
 	return c
 }
 
-func (a *app) explain(ctx context.Context, o explainOptions, id string) error {
+func (a *app) explain(ctx context.Context, o explainOptions, id, task string) error {
 	run, closing, err := a.openRun(ctx, o.connectFlags, id)
 	if err != nil {
 		return err
@@ -57,13 +58,8 @@ func (a *app) explain(ctx context.Context, o explainOptions, id string) error {
 	if s.Planned() == nil {
 		return &exitError{exitUsage, fmt.Errorf("%s is not planned yet", run.ID()), "windrow run SPEC"}
 	}
-	index := o.task
-	if o.key != "" {
-		if index, err = indexOfKey(ctx, run, s, o.key); err != nil {
-			return err
-		}
-	}
-	if err := checkTask(index, s.Planned()); err != nil {
+	index, err := indexOf(ctx, run, s, task)
+	if err != nil {
 		return err
 	}
 	condition, err := conditionOf(ctx, run, s, index)
@@ -111,10 +107,42 @@ func conditionOf(ctx context.Context, run *queue.Run, s *ledger.State, index int
 		return "not published yet", nil
 	case workers.Delivered < latest:
 		return fmt.Sprintf("waiting, %s before it", plural(int(latest-workers.Delivered-1), "task")), nil //nolint:gosec // a stream has fewer
-	case workers.AckPending > 0:
+	}
+	if held, err := whoHolds(ctx, run, index); held != "" || err != nil {
+		return held, err
+	}
+	if workers.AckPending > 0 {
 		return "delivered to a worker, which has not answered yet; or its worker is gone, and it is delivered again after ack_wait", nil
 	}
 	return "missing: delivered, but neither recorded nor failed; the merger asks for it, or `windrow replay --missing`", nil
+}
+
+// whoHolds says in words which worker has a task in hand, as it tells itself.
+func whoHolds(ctx context.Context, run *queue.Run, index int64) (string, error) {
+	crew, err := listen(ctx, run)
+	if err != nil {
+		return "", err
+	}
+	for _, b := range crew.alive() {
+		for _, h := range b.Holdings {
+			if h.Tasks.Contains(index) {
+				return fmt.Sprintf("running at %s, with what it fetched %s (delivery %d)", b.ID, humanize.Time(b.Since), h.Deliveries), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// indexOf returns the index of the task that a user calls by its index or key.
+func indexOf(ctx context.Context, run *queue.Run, s *ledger.State, task string) (int64, error) {
+	index, err := strconv.ParseInt(task, 10, 64)
+	if err == nil {
+		return index, checkTask(index, s.Planned())
+	}
+	if !strings.Contains(task, "=") {
+		return 0, &exitError{exitUsage, fmt.Errorf("%q is no task: say its index, or its key as in farm_id=3,seed=7", message.Cut(task, 80)), ""}
+	}
+	return indexOfKey(ctx, run, s, task)
 }
 
 // story is what the ledger says about one task.
@@ -157,6 +185,8 @@ func (st *story) tell(e ledger.Entry) []string {
 		if event.Rows.Contains(index) {
 			return []string{"reopened: a copy is asked for"}
 		}
+	case *message.Paused, *message.Resumed, *message.Cancelled:
+		return []string{"the run is " + string(event.Kind())}
 	case *message.Sealed:
 		return []string{"the run is sealed"}
 	}

@@ -54,7 +54,7 @@ func (a *app) merger(o mergerOptions) error {
 	var sealed *message.Sealed
 	err := a.serveRuns(a.stops.gentle, roleMerger, o.roleFlags, func(ctx context.Context, m *member) (err error) {
 		sealed, err = o.merge(ctx, m, a.stdout)
-		if errors.Is(err, merger.ErrTooManyFailures) && o.run == "" && !o.exitWhenSealed {
+		if (errors.Is(err, merger.ErrTooManyFailures) || errors.Is(err, merger.ErrCancelled)) && o.run == "" && !o.exitWhenSealed {
 			m.log.WarnContext(ctx, "no dataset", "reason", err)
 			return nil // the next run may do better, and so may this one after a replay
 		}

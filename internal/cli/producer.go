@@ -12,6 +12,7 @@ import (
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/queue"
+	"windrow/merger"
 	"windrow/producer"
 )
 
@@ -114,12 +115,16 @@ func (o producerOptions) open(ctx context.Context, conn *queue.Conn, plan *produ
 func (a *app) reportSealed(f *ledger.Follower) error {
 	var sealed *message.Sealed
 	var failed, allow int64
+	cancelled := false
 	f.View(func(s *ledger.State) {
+		cancelled = s.Cancelled()
 		if sealed, _ = s.Sealed(); s.Settings() != nil {
 			failed, allow = s.Failed(), s.Settings().Allow.Of(s.Tasks())
 		}
 	})
 	switch {
+	case sealed == nil && cancelled:
+		return &exitError{exitIncomplete, merger.ErrCancelled, "windrow resume"}
 	case sealed == nil && failed > allow:
 		return &exitError{exitIncomplete, fmt.Errorf("%s failed, %d allowed (failures.allow)", plural(int(failed), "task"), allow), "windrow failed"}
 	case sealed == nil:

@@ -151,6 +151,7 @@ type progress struct {
 	ledger *ledger.Follower
 	crew   *crew
 	meter  meter
+	halted string // as haltedWord says
 }
 
 func newProgress(f *ledger.Follower, c *crew, total int64) *progress {
@@ -160,10 +161,21 @@ func newProgress(f *ledger.Follower, c *crew, total int64) *progress {
 // read returns the numbers of now.
 func (p *progress) read() (done, failed int64, workers int) {
 	var recorded int64
-	p.ledger.View(func(s *ledger.State) { recorded, failed = s.Recorded(), s.Failed() })
+	p.ledger.View(func(s *ledger.State) {
+		recorded, failed = s.Recorded(), s.Failed()
+		p.halted = haltedWord(s)
+	})
 	done = recorded + failed
 	p.meter.observe(time.Now(), done)
 	return done, failed, p.crew.workers()
+}
+
+// pace is how fast the run goes, or why it does not.
+func (p *progress) pace() string {
+	if p.halted == string(message.KindPaused) {
+		return "paused: `windrow resume` goes on"
+	}
+	return p.meter.String()
 }
 
 func (p *progress) show(ctx context.Context, w *console) {
@@ -190,7 +202,7 @@ func (p *progress) lines(ctx context.Context, w io.Writer) {
 		}
 		printed = time.Now()
 		fmt.Fprintf(w, "%s of %s tasks, %d failed, %s, %s\n",
-			humanize.Comma(done), humanize.Comma(p.meter.total), failed, plural(workers, "worker"), &p.meter)
+			humanize.Comma(done), humanize.Comma(p.meter.total), failed, plural(workers, "worker"), p.pace())
 	}
 }
 
@@ -212,7 +224,7 @@ func (p *progress) bar(ctx context.Context, w *console) {
 	for ctx.Err() == nil {
 		done, failed, workers := p.read()
 		mu.Lock()
-		text = fmt.Sprintf(" %d failed, %s, %s", failed, plural(workers, "worker"), &p.meter)
+		text = fmt.Sprintf(" %d failed, %s, %s", failed, plural(workers, "worker"), p.pace())
 		mu.Unlock()
 		bar.SetCurrent(min(done, p.meter.total-1)) // a full bar would be removed
 		select {

@@ -201,6 +201,9 @@ func (c *campaign) followed(ctx context.Context) error {
 	if sealed != nil {
 		return c.alreadySealed(sealed)
 	}
+	if err := c.cancelled(); err != nil {
+		return err
+	}
 	c.announce()
 	if err := c.deliverAgain(ctx); err != nil {
 		return err
@@ -417,7 +420,7 @@ func (c *campaign) watch(ctx context.Context, s *supervisor.Supervisor) error {
 	defer s.Stop(0)
 	for {
 		changed := c.ledger.Changed()
-		if err := c.tooManyFailures(); err != nil {
+		if err := c.givenUp(); err != nil {
 			c.stop(s)
 			return err
 		}
@@ -432,7 +435,7 @@ func (c *campaign) watch(ctx context.Context, s *supervisor.Supervisor) error {
 			s.Stop(storeGrace)
 			return &exitError{exitBroker, fmt.Errorf("the broker's store in %s cannot be written: %s", c.local.state.dir, why), "windrow run " + c.specPath}
 		case exit := <-s.Exits():
-			if exit.Code == exitIncomplete && c.tooManyFailures() != nil {
+			if exit.Code == exitIncomplete && c.givenUp() != nil {
 				continue // stopped in order above
 			}
 			done, err := c.judge(exit)
@@ -482,7 +485,33 @@ func (c *campaign) judge(exit supervisor.Exit) (done bool, err error) {
 		filepath.Join(c.local.state.logs(c.plan.ID()), exit.Name+".log")), next}
 }
 
-// tooManyFailures returns the error that ends the run, or nil.
+// givenUp returns the error that ends the run, or nil.
+func (c *campaign) givenUp() error {
+	if err := c.cancelled(); err != nil {
+		return err
+	}
+	return c.tooManyFailures()
+}
+
+// cancelled returns an error if somebody has cancelled the run.
+func (c *campaign) cancelled() error {
+	var recorded int64
+	var since time.Time
+	cancelled := false
+	c.ledger.View(func(s *ledger.State) {
+		cancelled, recorded = s.Cancelled(), s.Recorded()
+		_, since = s.Halted()
+	})
+	if !cancelled {
+		return nil
+	}
+	id := c.plan.ID()
+	return &exitError{exitIncomplete, fmt.Errorf("%s was cancelled at %s: no dataset was written, %s of %s rows are kept", id,
+		since.Local().Format(time.DateTime), humanize.Comma(recorded), humanize.Comma(c.plan.Planned.Tasks)), //nolint:gosmopolitan // people read their own clock
+		"windrow resume " + string(id) + " --state-dir " + c.local.state.dir + ", and then windrow run " + c.specPath + "; or windrow run " + c.specPath + " --restart"}
+}
+
+// tooManyFailures returns an error if more tasks have failed than may.
 func (c *campaign) tooManyFailures() error {
 	var failed, allow int64
 	var first message.Failure

@@ -41,7 +41,7 @@ func newRuns(a *app) *cobra.Command {
 // listedRun is a run as `windrow runs --json` prints it.
 type listedRun struct {
 	Run      message.RunID `json:"run"`
-	State    string        `json:"state"` // created, open, failing or sealed
+	State    string        `json:"state"` // created, open, paused, cancelled, failing or sealed
 	Tasks    int64         `json:"tasks"`
 	Recorded int64         `json:"recorded"`
 	Failed   int64         `json:"failed"`
@@ -96,6 +96,8 @@ func stateOf(s *ledger.State) string {
 		return "sealed"
 	case s.Planned() == nil:
 		return "created"
+	case haltedWord(s) != "":
+		return haltedWord(s)
 	case s.Settings() != nil && !wantsWork(s):
 		return "failing"
 	}

@@ -103,6 +103,14 @@ type connectFlags struct {
 	url, stateDir string
 }
 
+// state returns the state directory that is looked at where no server is named.
+func (f *connectFlags) state() state {
+	if f.stateDir == "" {
+		return state{stateDir}
+	}
+	return state{f.stateDir}
+}
+
 // connect finds the broker for a command: the one that --nats or NATS_URL
 // names, else the one of a live run in the state directory, else its store,
 // opened here.
@@ -119,10 +127,7 @@ func (a *app) connect(ctx context.Context, f connectFlags, log *slog.Logger) (_ 
 		}
 		return conn, func() error { conn.Close(); return nil }, nil
 	}
-	s := state{f.stateDir}
-	if s.dir == "" {
-		s.dir = stateDir
-	}
+	s := f.state()
 	if !s.exists() {
 		return nil, nil, &exitError{exitUsage, fmt.Errorf("no state directory %s here, and no --nats URL", s.dir), "windrow status --state-dir DIR"}
 	}

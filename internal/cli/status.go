@@ -69,7 +69,7 @@ func firstOf(args []string) string {
 // Status is what `windrow status --json` prints.
 type Status struct {
 	Run       message.RunID   `json:"run"`
-	State     string          `json:"state"` // planned, running, failing or sealed
+	State     string          `json:"state"` // planned, running, paused, cancelled, failing, stopped or sealed
 	Tasks     int64           `json:"tasks"`
 	Recorded  int64           `json:"recorded"`
 	Failed    int64           `json:"failed"`
@@ -153,6 +153,8 @@ func readStatus(ctx context.Context, run *queue.Run) (Status, error) {
 	switch sealed, _ := s.Sealed(); {
 	case sealed != nil:
 		status.State, status.Sealed = "sealed", sealed
+	case haltedWord(s) != "":
+		status.State = haltedWord(s)
 	case status.Failed > status.Allowed:
 		status.State = "failing"
 	case status.Workers > 0:

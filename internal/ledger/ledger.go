@@ -28,6 +28,8 @@
 //   - missing asks for copies of the waiting indexes it names.
 //   - reopened affects only the failed indexes it names: their failures end,
 //     and it asks for copies of them. One that affects an index unseals.
+//   - paused and cancelled hold until resumed; cancelled takes the place of
+//     paused. They change no index.
 //   - Requests stay: the one with the highest After holds for an index
 //     whenever it is waiting.
 package ledger
@@ -82,6 +84,8 @@ type State struct {
 	settings *message.Settings
 	sealed   *message.Sealed
 	sealedAt uint64
+	halted   message.Kind // KindPaused, KindCancelled or ""
+	haltedAt time.Time
 
 	cells     pages    // per index: cellWaiting, cellFailed, or the slot of its owner
 	shards    []*Shard // in ledger order; slot k is shards[k-1]
@@ -173,6 +177,8 @@ func (s *State) fold(e Entry) *IgnoredError {
 		return s.reject(event)
 	case *message.Missing:
 		return s.miss(e, event)
+	case *message.Paused, *message.Resumed, *message.Cancelled:
+		return s.halt(event.Kind(), e.Time)
 	case *message.Sealed:
 		s.sealed, s.sealedAt = event, e.Seq
 	default:
@@ -312,6 +318,19 @@ func (s *State) miss(e Entry, event *message.Missing) *IgnoredError {
 	if !asked {
 		return late("no task waits that was not asked for already")
 	}
+	return nil
+}
+
+func (s *State) halt(kind message.Kind, at time.Time) *IgnoredError {
+	switch {
+	case kind == message.KindResumed && s.halted == "":
+		return late("the run is neither paused nor cancelled")
+	case kind == message.KindResumed:
+		kind = ""
+	case kind == s.halted, s.halted == message.KindCancelled:
+		return late("the run is " + string(s.halted) + " already")
+	}
+	s.halted, s.haltedAt = kind, at
 	return nil
 }
 

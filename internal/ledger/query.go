@@ -61,6 +61,13 @@ func (s *State) Settings() *message.Settings { return s.settings }
 // Sealed returns the event that seals the run and its sequence, or nil and 0.
 func (s *State) Sealed() (*message.Sealed, uint64) { return s.sealed, s.sealedAt }
 
+// Halted returns KindPaused or KindCancelled and since when the run is that, or
+// "" where workers may fetch tasks.
+func (s *State) Halted() (kind message.Kind, since time.Time) { return s.halted, s.haltedAt }
+
+// Cancelled tells whether the run is to end without a dataset.
+func (s *State) Cancelled() bool { return s.halted == message.KindCancelled }
+
 // Counters returns numbers for people.
 func (s *State) Counters() Counters { return s.counters }
 

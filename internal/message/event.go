@@ -28,10 +28,14 @@ const (
 	KindMissing  Kind = "missing"  // merger
 	KindSealed   Kind = "sealed"   // merger
 	KindReopened Kind = "reopened" // operator
+
+	KindPaused    Kind = "paused"    // operator
+	KindResumed   Kind = "resumed"   // operator
+	KindCancelled Kind = "cancelled" // operator
 )
 
 // Event is one entry of the ledger: *Planned, *Settings, *Shard, *Failed,
-// *Rejected, *Missing, *Reopened or *Sealed.
+// *Rejected, *Missing, *Reopened, *Paused, *Resumed, *Cancelled or *Sealed.
 type Event interface {
 	Kind() Kind
 	validate() error
@@ -250,6 +254,15 @@ type Reopened struct {
 	After uint64 `json:"after"`
 }
 
+// Paused asks workers to finish what they hold and to fetch no more.
+type Paused struct{}
+
+// Resumed ends a pause, or takes a cancellation back.
+type Resumed struct{}
+
+// Cancelled ends the run without a dataset. What is recorded stays.
+type Cancelled struct{}
+
 // Sealed closes the ledger: the dataset is complete and verified.
 type Sealed struct {
 	SHA256 Digest `json:"sha256"` // of the dataset file
@@ -281,6 +294,15 @@ func (*Reopened) Kind() Kind { return KindReopened }
 
 // Kind implements Event.
 func (*Sealed) Kind() Kind { return KindSealed }
+
+// Kind implements Event.
+func (*Paused) Kind() Kind { return KindPaused }
+
+// Kind implements Event.
+func (*Resumed) Kind() Kind { return KindResumed }
+
+// Kind implements Event.
+func (*Cancelled) Kind() Kind { return KindCancelled }
 
 type envelope struct {
 	Version int             `json:"v"`
@@ -366,6 +388,12 @@ func newEvent(kind Kind) Event {
 		return &Missing{}
 	case KindReopened:
 		return &Reopened{}
+	case KindPaused:
+		return &Paused{}
+	case KindResumed:
+		return &Resumed{}
+	case KindCancelled:
+		return &Cancelled{}
 	case KindSealed:
 		return &Sealed{}
 	}
@@ -597,6 +625,10 @@ func (m *Missing) validate() error { return checkRequest(m.Rows) }
 
 func (r *Reopened) validate() error { return checkRequest(r.Rows) }
 
+func (*Paused) validate() error    { return nil }
+func (*Resumed) validate() error   { return nil }
+func (*Cancelled) validate() error { return nil }
+
 func checkRequest(rows Ranges) error {
 	if len(rows) == 0 {
 		return errors.New("no rows")
@@ -639,6 +671,15 @@ func (a *Allowance) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MaxBeatRanges is how many ranges of tasks a beat tells.
+const MaxBeatRanges = 40
+
+// Holding is tasks in hand that were delivered equally often.
+type Holding struct {
+	Tasks      Ranges `json:"tasks"`
+	Deliveries int    `json:"deliveries"`
+}
+
 // Beat is what a worker or merger says of itself every second on a plain
 // (not stored) subject. It is a hint for people and for batch sizes; nothing
 // depends on it.
@@ -648,6 +689,9 @@ type Beat struct {
 	Folder string `json:"folder"` // nonce of the shards folder
 	Held   int    `json:"held"`   // tasks in hand
 	Done   int    `json:"done"`   // of these, computed but not yet announced
+
+	Holdings []Holding `json:"holdings,omitempty"` // which tasks are in hand; of very many ranges the first
+	Since    time.Time `json:"since,omitzero"`     // when they were fetched
 
 	Greeting bool `json:"greeting,omitempty"` // the sender has just started and wants to hear everybody
 }

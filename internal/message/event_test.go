@@ -82,7 +82,10 @@ func with[E any](e E, change func(E)) E {
 }
 
 func validEvents() []message.Event {
-	return []message.Event{planned(), settings(), shard(), failed(), rejected(), missing(), reopened(), sealed()}
+	return []message.Event{
+		planned(), settings(), shard(), failed(), rejected(), missing(), reopened(), sealed(),
+		&message.Paused{}, &message.Resumed{}, &message.Cancelled{},
+	}
 }
 
 func TestEventRoundTrip(t *testing.T) {

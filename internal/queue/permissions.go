@@ -37,7 +37,10 @@ var writing = map[Role][]string{
 	Merger: {
 		"windrow.*.event.rejected", "windrow.*.event.missing", "windrow.*.event.sealed", "windrow.*.beat.merger",
 	},
-	Operator: {"windrow.*.event.reopened", "windrow.*.event.missing", "windrow.*.task"},
+	Operator: {
+		"$JS.API.STREAM.DELETE.*", "windrow.*.event.reopened", "windrow.*.event.missing", "windrow.*.task",
+		"windrow.*.event.paused", "windrow.*.event.resumed", "windrow.*.event.cancelled",
+	},
 }
 
 // Permissions returns the subjects that a role may publish and subscribe to,

@@ -1,0 +1,53 @@
+package ledger_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"windrow/internal/ledger"
+	"windrow/internal/message"
+)
+
+func TestHalting(t *testing.T) {
+	t.Parallel()
+	paused, resumed, cancelled := &message.Paused{}, &message.Resumed{}, &message.Cancelled{}
+	for name, test := range map[string]struct {
+		events  []message.Event
+		want    message.Kind
+		since   int // seconds after epoch
+		ignored string
+	}{
+		"at first":               {nil, "", 0, ""},
+		"paused":                 {[]message.Event{paused}, message.KindPaused, 2, ""},
+		"paused twice":           {[]message.Event{paused, paused}, message.KindPaused, 2, "paused already"},
+		"resumed":                {[]message.Event{paused, resumed}, "", 3, ""},
+		"resumed for nothing":    {[]message.Event{resumed}, "", 0, "neither paused nor cancelled"},
+		"cancelled":              {[]message.Event{cancelled}, message.KindCancelled, 2, ""},
+		"paused, then cancelled": {[]message.Event{paused, cancelled}, message.KindCancelled, 3, ""},
+		"cancelled, then paused": {[]message.Event{cancelled, paused}, message.KindCancelled, 2, "cancelled already"},
+		"taken back":             {[]message.Event{cancelled, resumed}, "", 3, ""},
+		"after the seal":         {[]message.Event{shard(0), sealed(), cancelled}, "", 0, "sealed"},
+		"in between, rows count": {[]message.Event{paused, shard(0)}, message.KindPaused, 2, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := fold(append([]message.Event{planned(1)}, test.events...)...)
+			kind, since := s.Halted()
+			if kind != test.want || s.Cancelled() != (test.want == message.KindCancelled) {
+				t.Errorf("halted: %q, want %q", kind, test.want)
+			}
+			if want := epoch.Add(time.Duration(test.since) * time.Second); test.since > 0 && !since.Equal(want) {
+				t.Errorf("since %s, want %s", since, want)
+			}
+			ignored, _ := errors.AsType[*ledger.IgnoredError](err)
+			if (ignored == nil) != (test.ignored == "") || ignored != nil && !strings.Contains(ignored.Reason, test.ignored) {
+				t.Errorf("ignored: %v, want %q", err, test.ignored)
+			}
+			if recorded := s.Recorded(); name == "in between, rows count" && recorded != 1 {
+				t.Errorf("%d rows recorded", recorded)
+			}
+		})
+	}
+}
