@@ -34,6 +34,8 @@ type runOptions struct {
 	restart    bool
 	keepShards bool
 	keepFailed string
+	events     string
+	notify     string
 	imports    []string // files of others whose rows are not computed again: see recover --run
 }
 
@@ -49,7 +51,8 @@ Stop it with Ctrl-C, kill it, or lose power: the same command goes on where it
 was. On a finished run it verifies the dataset and computes nothing.`,
 		Example: `  windrow run examples/001-tenders/tenders.yaml
   windrow run examples/001-tenders/tenders.yaml --workers 8
-  windrow run examples/001-tenders/tenders.yaml --restart`,
+  windrow run examples/001-tenders/tenders.yaml --restart
+  windrow run examples/001-tenders/tenders.yaml --events events.jsonl --notify 'echo $WINDROW_EXIT_CODE'`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.run(o, args[0]) },
 	}
@@ -58,6 +61,8 @@ was. On a finished run it verifies the dataset and computes nothing.`,
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
 	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")
 	addKeepFailed(c, &o.keepFailed)
+	addEvents(c, &o.events)
+	addNotify(c, &o.notify)
 	return c
 }
 
@@ -69,6 +74,7 @@ func (a *app) run(o runOptions, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { a.notify(a.stops.now, o.notify, plan, err) }()
 	s := stateBeside(o.stateDir, plan.Spec.Output.File)
 	if err := checkStart(plan, s); err != nil {
 		return err
@@ -196,6 +202,15 @@ func (c *campaign) followed(ctx context.Context) error {
 	if err := c.ledger.CatchUp(ctx); err != nil {
 		return err
 	}
+	stop, err := followEvents(ctx, c.options.events, c.queue, c.ledger)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.toTheEnd(ctx), stop())
+}
+
+// toTheEnd computes what is missing, if anything is.
+func (c *campaign) toTheEnd(ctx context.Context) error {
 	var sealed *message.Sealed
 	c.ledger.View(func(s *ledger.State) { sealed, _ = s.Sealed() })
 	if sealed != nil {
