@@ -16,10 +16,6 @@ import (
 	"windrow/internal/table"
 )
 
-// maxHashes bounds the memory of the search for repeated keys: 8 bytes for
-// each of 16 million tasks, 128 MiB. Longer lists are read several times.
-const maxHashes = 1 << 24
-
 // check reads the list, and fills in what it comes to.
 func (l *List) check() error {
 	f, r, err := l.open()
@@ -33,7 +29,8 @@ func (l *List) check() error {
 	}
 	l.size, l.changed = info.Size(), info.ModTime()
 
-	keys := newHashes(maxHashes)
+	keys := &hashes{limit: maxHashes}
+	defer keys.close()
 	if err := l.checkRecords(r, keys); err != nil {
 		return err
 	}
@@ -59,7 +56,9 @@ func (l *List) checkRecords(r reader, keys *hashes) error {
 			}
 			continue
 		}
-		keys.add(hashOf(rec.key))
+		if err := keys.add(hashOf(rec.key)); err != nil {
+			return l.problem(0, "", "%v", err)
+		}
 		l.count++
 	}
 	switch {
@@ -92,22 +91,17 @@ func show(v table.Value) string {
 	return v.String()
 }
 
-// checkRepeats looks for keys that are there twice, a part of the hashes at a
-// time. Equal hashes are only a suspicion.
+// checkRepeats looks for keys that are there twice. Equal hashes are only a
+// suspicion.
 func (l *List) checkRepeats(keys *hashes) error {
-	for {
-		if suspects := keys.repeated(); len(suspects) > 0 {
-			if err := l.compare(suspects); err != nil {
-				return err
-			}
-		}
-		if !keys.nextPart() {
-			return nil
-		}
-		if err := l.each(0, func(t message.Task) bool { keys.add(hashOf(t.Key)); return true }); err != nil {
-			return err
-		}
+	suspects, err := keys.repeated()
+	if err != nil {
+		return l.problem(0, "", "%v", err)
 	}
+	if len(suspects) == 0 {
+		return nil
+	}
+	return l.compare(suspects)
 }
 
 // compare reads the list again and reports the keys with the hashes of
@@ -169,56 +163,4 @@ func appendKey(b []byte, key []table.Value) []byte {
 		}
 	}
 	return b
-}
-
-// hashes collects the hashes of a part of the range of all hashes. The part is
-// halved whenever it becomes too full.
-type hashes struct {
-	from, width uint64 // the part; width 0 stands for all
-	limit       int
-	values      []uint64
-}
-
-func newHashes(limit int) *hashes { return &hashes{limit: limit} }
-
-func (h *hashes) add(hash uint64) {
-	if !h.holds(hash) {
-		return
-	}
-	for len(h.values) >= h.limit && h.width != 1 { // in a part of one hash, all are repeated
-		h.halve()
-	}
-	if h.holds(hash) && len(h.values) < h.limit {
-		h.values = append(h.values, hash)
-	}
-}
-
-func (h *hashes) holds(hash uint64) bool { return h.width == 0 || hash-h.from < h.width }
-
-func (h *hashes) halve() {
-	if h.width == 0 {
-		h.width = 1 << 63
-	} else {
-		h.width /= 2
-	}
-	h.values = slices.DeleteFunc(h.values, func(hash uint64) bool { return !h.holds(hash) })
-}
-
-// repeated returns the hashes that were added twice, in order.
-func (h *hashes) repeated() []uint64 {
-	slices.Sort(h.values)
-	var twice []uint64
-	for i := 1; i < len(h.values); i++ {
-		if h.values[i] == h.values[i-1] {
-			twice = append(twice, h.values[i])
-		}
-	}
-	return slices.Compact(twice)
-}
-
-// nextPart goes on to the part after this one, and tells whether there is one.
-func (h *hashes) nextPart() bool {
-	h.from += h.width
-	h.values = h.values[:0]
-	return h.from != 0
 }

@@ -6,8 +6,31 @@ import (
 	"testing"
 )
 
-// However little fits into memory, each repeated hash is found, and no other.
-func TestRepeatedHashesAreFoundInParts(t *testing.T) {
+func collect(t *testing.T, limit int, all []uint64) []uint64 {
+	t.Helper()
+	h := &hashes{limit: limit}
+	defer h.close()
+	for _, hash := range all {
+		if err := h.add(hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if (h.file != nil) != (len(all) > limit) {
+		t.Errorf("limit %d of %d hashes: a file %t", limit, len(all), h.file != nil)
+	}
+	found, err := h.repeated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cap(h.values) > 2*limit && limit >= 100 {
+		t.Errorf("limit %d: room for %d", limit, cap(h.values))
+	}
+	return found
+}
+
+// However little fits into memory, a repeated hash is found, wherever it is in
+// the range, and no other.
+func TestRepeatedHashesAreFound(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	all := make([]uint64, 1000)
@@ -15,46 +38,23 @@ func TestRepeatedHashesAreFoundInParts(t *testing.T) {
 		all[i] = random.Uint64()
 	}
 	all[0], all[1] = 0, ^uint64(0)
-	want := []uint64{all[0], all[1], all[17], all[500]}
-	all = append(all, want...)
-	slices.Sort(want)
-
-	for _, limit := range []int{1 << 20, 1004, 1003, 100, 10} {
-		var got []uint64
-		parts := 0
-		for h := newHashes(limit); ; {
-			for _, hash := range all {
-				h.add(hash)
-			}
-			got = append(got, h.repeated()...)
-			if cap(h.values) > 2*limit && limit < 1000 {
-				t.Errorf("limit %d: room for %d", limit, cap(h.values))
-			}
-			if parts++; !h.nextPart() {
-				break
-			}
+	for _, limit := range []int{1 << 20, 1001, 1000, 999, 100, 10} {
+		if got := collect(t, limit, all); len(got) > 0 {
+			t.Errorf("limit %d: %x are said to be repeated", limit, got)
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("limit %d: got %x, want %x", limit, got, want)
-		}
-		if (parts == 1) != (limit >= 1004) {
-			t.Errorf("limit %d: %d parts", limit, parts)
+		for _, repeated := range []uint64{all[0], all[1], all[17], all[500], all[999]} {
+			if got := collect(t, limit, append(slices.Clone(all), repeated)); !slices.Equal(got, []uint64{repeated}) {
+				t.Errorf("limit %d: got %x, want %x", limit, got, repeated)
+			}
 		}
 	}
 }
 
-// A hash that is there more often than fits does not make the part vanish.
+// A hash that is there more often than fits takes no more memory.
 func TestOneHashManyTimes(t *testing.T) {
 	t.Parallel()
-	h := newHashes(4)
-	for range 100 {
-		h.add(42)
-	}
-	for !slices.Equal(h.repeated(), []uint64{42}) {
-		if !h.nextPart() {
-			t.Fatal("not found")
-		}
-		h.add(42)
-		h.add(42)
+	all := slices.Repeat([]uint64{42}, 5000)
+	if got := collect(t, 100, all); !slices.Equal(got, []uint64{42}) {
+		t.Errorf("got %d", got)
 	}
 }
