@@ -49,6 +49,7 @@ type child struct {
 	startTimeout time.Duration // more time for the first answer
 	allowed      time.Duration // for the last request
 	log          taskLog
+	oom          *oomWatch
 	debug        *slog.Logger
 
 	errDone chan struct{} // closed when standard error was read to its end
@@ -62,12 +63,12 @@ type child struct {
 
 // startChild starts the program in a process group of its own. In mode exec it
 // has no standard input, as there is nothing to read.
-func startChild(command *spec.Command, dir, scratch string, debug *slog.Logger) (*child, error) {
+func startChild(command *spec.Command, dir, scratch string, oom *oomWatch, debug *slog.Logger) (*child, error) {
 	cmd := exec.Command(command.Args[0], command.Args[1:]...) //nolint:noctx // the user's program, which outlives the context of a task
 	cmd.Dir = dir
 	cmd.Env = environment(command, append(cmd.Environ(), scratchVariable+"="+scratch))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	c := &child{cmd: cmd, debug: debug, startTimeout: command.StartTimeout, errDone: make(chan struct{}), exited: make(chan struct{})}
+	c := &child{cmd: cmd, oom: oom, debug: debug, startTimeout: command.StartTimeout, errDone: make(chan struct{}), exited: make(chan struct{})}
 	if err := c.launch(command.Exec); err != nil {
 		c.closePipes()
 		return nil, err
@@ -326,7 +327,9 @@ func (c *child) end(grace time.Duration) ending {
 	_ = c.err.SetDeadline(time.Now().Add(drainGrace))
 	<-c.errDone
 	c.closePipes()
-	return ending{c.cmd.ProcessState, !c.killed}
+	e := ending{state: c.cmd.ProcessState, bySelf: !c.killed}
+	e.starved = e.bySelf && e.signal() == syscall.SIGKILL && c.oom.again()
+	return e
 }
 
 func (c *child) closePipes() { closeAll(c.in, c.out, c.err) }
@@ -339,8 +342,15 @@ func closeAll(files ...*os.File) {
 
 // ending is how a process died.
 type ending struct {
-	state  *os.ProcessState
-	bySelf bool // not by a signal of ours
+	state   *os.ProcessState
+	bySelf  bool // not by a signal of ours
+	starved bool // the kernel has killed processes for want of memory, most likely this one
+}
+
+// signal returns what the process was killed by, or -1.
+func (e ending) signal() syscall.Signal {
+	status, _ := e.state.Sys().(syscall.WaitStatus)
+	return status.Signal()
 }
 
 // peak is the most memory that the process, or one that it has waited for,
@@ -355,8 +365,10 @@ func (e ending) clean() bool { return e.state.ExitCode() == 0 }
 func (e ending) String() string {
 	status, _ := e.state.Sys().(syscall.WaitStatus)
 	switch {
-	case status.Signaled() && status.Signal() == syscall.SIGKILL:
+	case e.starved:
 		return "killed, probably out of memory (peak " + e.peak() + ")"
+	case e.signal() == syscall.SIGKILL:
+		return "killed by SIGKILL (peak " + e.peak() + ")"
 	case status.Signaled():
 		return "killed by " + unix.SignalName(status.Signal())
 	case e.clean():

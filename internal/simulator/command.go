@@ -34,6 +34,7 @@ type command struct {
 	columns table.Columns
 	options Options
 	files   fileCheck
+	oom     *oomWatch
 
 	scratch string // where the program leaves arrays; made with the first child
 	child   *child // nil: none is running
@@ -49,7 +50,7 @@ func describeCommand(s *spec.Spec) Description {
 }
 
 func newCommand(s *spec.Spec, opts Options) *command {
-	return &command{Command: s.Simulator.Command, columns: s.Columns, options: opts}
+	return &command{Command: s.Simulator.Command, columns: s.Columns, options: opts, oom: newOOMWatch()}
 }
 
 // Simulate implements Simulator.
@@ -155,7 +156,7 @@ func (c *command) ensureChild() error {
 	if err := c.makeScratch(); err != nil {
 		return err
 	}
-	child, err := startChild(c.Command, c.options.Dir, c.scratch, c.options.Log)
+	child, err := startChild(c.Command, c.options.Dir, c.scratch, c.oom, c.options.Log)
 	if err != nil {
 		return startError(err)
 	}

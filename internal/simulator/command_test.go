@@ -133,7 +133,7 @@ func TestFailuresHaveAClassAndALog(t *testing.T) {
 		{"fail", message.ClassCrash, "exited with status 1: ValueError: bad layout", "Traceback (most recent call last):"},
 		{"leave", message.ClassCrash, "exited with status 0 and no answer", ""},
 		{"segfault", message.ClassCrash, "killed by SIGSEGV", ""},
-		{"oom", message.ClassCrash, "killed, probably out of memory (peak ", ""},
+		{"killed", message.ClassCrash, "killed by SIGKILL (peak ", ""},
 		{"close_stdout", message.ClassCrash, "closed its standard output", ""},
 		{"many_errors", message.ClassCrash, "exited with status 1", "line 29"},
 	} {

@@ -30,6 +30,7 @@ type execution struct {
 	columns table.Columns
 	options Options
 	files   fileCheck
+	oom     *oomWatch
 }
 
 const (
@@ -174,7 +175,7 @@ func (e *execution) arguments(params map[string]json.RawMessage) ([]string, erro
 
 // run lets a process do its work, and returns what it printed last.
 func (e *execution) run(ctx context.Context, command *spec.Command, dir string) ([]string, error) {
-	child, err := startChild(command, dir, dir, e.options.Log)
+	child, err := startChild(command, dir, dir, e.oom, e.options.Log)
 	if err != nil {
 		return nil, startError(err)
 	}

@@ -2,7 +2,10 @@ package simulator_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -193,4 +196,34 @@ func TestProgramThatClosesItsInputFailsOneTask(t *testing.T) {
 	if got := b.mustRun(t, `{"mode": "ok"}`); got != 1.0 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// The kernel kills the program in a cgroup with little memory.
+func TestProgramThatTheKernelKillsForWantOfMemory(t *testing.T) { //nolint:paralleltest // no other test may be killed by the kernel meanwhile
+	group := smallGroup(t, 64<<20)
+	params := fmt.Sprintf(`{"mode": "oom", "cgroup": %q}`, filepath.Join(group, "cgroup.procs"))
+	wantFailure(t, modes(t, time.Minute).run(t, params), message.ClassCrash, "killed, probably out of memory (peak ")
+	wantFailure(t, modes(t, time.Minute).run(t, `{"mode": "killed"}`), message.ClassCrash, "killed by SIGKILL (peak ")
+}
+
+// smallGroup makes a cgroup with a limit of memory.
+func smallGroup(t *testing.T, limit int) string {
+	t.Helper()
+	why := "there is no controller of memory"
+	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
+			continue
+		}
+		group, err := os.MkdirTemp(root, "windrow-test-")
+		if err == nil {
+			t.Cleanup(func() { _ = syscall.Rmdir(group) }) // it is empty when the program is gone
+			err = os.WriteFile(filepath.Join(group, file), []byte(strconv.Itoa(limit)), 0o600)
+		}
+		if err == nil {
+			return group
+		}
+		why = err.Error()
+	}
+	t.Skip("a cgroup with a limit of memory cannot be made here: " + why)
+	return ""
 }

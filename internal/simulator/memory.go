@@ -63,6 +63,33 @@ func residentBytes(pid int) int64 {
 	return total
 }
 
+// oomWatch tells whether the kernel has killed processes of this machine for
+// want of memory: a process that is killed does not learn why.
+type oomWatch struct{ seen int64 }
+
+func newOOMWatch() *oomWatch { return &oomWatch{oomKills()} }
+
+// again tells whether it has happened since it was asked last.
+func (w *oomWatch) again() bool {
+	before := w.seen
+	w.seen = oomKills()
+	return w.seen > before
+}
+
+// oomKills returns how many processes the kernel has killed so since it was
+// started, those of a container at its limit included. Kernels before 4.13 do
+// not tell.
+func oomKills() int64 {
+	text, err := os.ReadFile("/proc/vmstat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "\noom_kill ")
+	number, _, _ := strings.Cut(rest, "\n")
+	n, _ := strconv.ParseInt(number, 10, 64) // the kernel writes numbers, or nothing
+	return n
+}
+
 // showBytes returns a size for people.
 func showBytes(n int64) string {
 	if n >= 1<<30 {

@@ -159,7 +159,7 @@ func New(s *spec.Spec, opts Options) (Simulator, error) {
 		return &builtin{sleep(c.Sleep.Duration), seedColumn().Name}, nil
 	case c.Command != nil:
 		if c.Command.Exec {
-			return &execution{Command: c.Command, columns: s.Columns, options: opts}, nil
+			return &execution{Command: c.Command, columns: s.Columns, options: opts, oom: newOOMWatch()}, nil
 		}
 		return newCommand(s, opts), nil
 	}

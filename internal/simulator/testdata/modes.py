@@ -90,8 +90,15 @@ def segfault(task):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def oom(task):
+def killed(task):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def oom(task):
+    """Grows in a cgroup with little memory until the kernel kills it."""
+    with open(task["params"]["cgroup"], "w") as f:
+        f.write(str(os.getpid()))
+    b"x" * (1 << 30)
 
 
 def close_stdout(task):
