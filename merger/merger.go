@@ -63,9 +63,9 @@ type Config struct {
 
 // Errors that end a merger.
 var (
-	// ErrTooManyFailures says that more tasks have failed than failures.allow
-	// permits: no worker fetches any more.
-	ErrTooManyFailures = errors.New("more tasks failed than failures.allow permits")
+	// ErrTooManyFailures says that more tasks have failed than the settings
+	// permit: no worker fetches any more.
+	ErrTooManyFailures = errors.New("more tasks failed than failures.allow or failures.abort_if permits")
 	// ErrCancelled says that somebody has cancelled the run.
 	ErrCancelled = errors.New("the run is cancelled")
 	// ErrVerify says that the dataset differs from the rows that were copied,
@@ -208,9 +208,9 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 	if err := m.sync(false); err != nil {
 		return false, err
 	}
-	var missing, failed, allow int64
+	var missing, failed int64
 	var failures []message.Failure
-	settled, changed, cancelled := false, false, false
+	settled, changed, cancelled, overrun := false, false, false, false
 	m.Ledger.View(func(s *ledger.State) {
 		if s.Planned() == nil || s.Settings() == nil {
 			return // the ledger was dropped and is being read again
@@ -218,7 +218,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 		var seq uint64
 		_, seq = s.Sealed()
 		sealed = seq != 0
-		missing, failed, allow = s.Missing(), s.Failed(), s.Settings().Allow.Of(s.Tasks())
+		missing, failed, overrun = s.Missing(), s.Failed(), s.Overrun()
 		failures, cancelled = s.Failures(), s.Cancelled()
 		// A shard may have come while the others were copied, or the ledger dropped.
 		settled, changed = m.hasSeen(s) && m.Ledger.Epoch() == m.epoch, !m.isOf(s)
@@ -233,9 +233,9 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 			return false, ErrCancelled
 		}
 		return false, nil
-	case failed > allow:
+	case overrun:
 		if m.ExitWhenSealed {
-			return false, fmt.Errorf("%d of %d tasks, %d allowed: %w", failed, m.planned.Tasks, allow, ErrTooManyFailures)
+			return false, fmt.Errorf("%d of %d tasks: %w", failed, m.planned.Tasks, ErrTooManyFailures)
 		}
 		return false, nil
 	case missing > 0:

@@ -86,7 +86,7 @@ func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last 
 		last = s.Last()
 		_, sealed := s.Sealed()
 		settled = s.Planned() != nil && s.Settings() != nil && m.isOf(s) && sealed == 0 && !s.Cancelled() && s.Missing() == 0 &&
-			s.Failed() <= s.Settings().Allow.Of(s.Tasks()) && reflect.DeepEqual(s.Failures(), failures)
+			!s.Overrun() && reflect.DeepEqual(s.Failures(), failures)
 	})
 	return last, settled, nil
 }

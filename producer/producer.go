@@ -265,7 +265,7 @@ func (p *Producer) serve(ctx context.Context) error {
 		p.Ledger.View(func(s *ledger.State) {
 			due = p.copies.Due(s)
 			_, sealed = s.Sealed()
-			over = s.Cancelled() || s.Settings() != nil && s.Failed() > s.Settings().Allow.Of(s.Tasks())
+			over = s.Cancelled() || s.Overrun()
 		})
 		if p.ExitWhenSealed && (sealed != 0 || over) {
 			return nil

@@ -74,6 +74,33 @@ func TestFailingTasks(t *testing.T) {
 	}
 }
 
+// TestAbortedEarly runs tasks of which many fail, with a limit for the share:
+// the run gives up long before it has tried them all, and goes on when the
+// cause is mended.
+func TestAbortedEarly(t *testing.T) {
+	t.Parallel()
+	spec := specOf(map[string]string{
+		"tasks":     "{matrix: {farm_id: 0..9, seed: 1..30}}",
+		"simulator": "{command: [python3, trouble.py], timeout: 4s}",
+		"columns":   "[{name: aep, type: f64, unit: GWh, min: 0, finite: true}]",
+		"retry":     "{error: 0, crash: 0, timeout: 0, invalid_output: 0}",
+		"failures":  "{allow: 100%, abort_if: 10% after 12}",
+	})
+	c := newCampaign(t, spec)
+	c.addTrouble(t)
+	_, stderr := c.run(t, 4, "run", "spec.yaml", "--workers", "2")
+	if !strings.Contains(stderr, "tasks failed (failures.abort_if: 10% after 12): no dataset was written") || !strings.Contains(stderr, "next: windrow failed") {
+		t.Errorf("it says:\n%s", stderr)
+	}
+	if s := c.status(t); s["state"] != "failing" || s["waiting"].(float64) < 200 {
+		t.Errorf("it has tried nearly all: %v", s)
+	}
+	c.mend(t)
+	c.run(t, 0, "replay", "--failed")
+	c.run(t, 0, "run", "spec.yaml", "--workers", "2")
+	c.run(t, 0, "verify", "out.h5")
+}
+
 // TestTooManyFailures expects no dataset, and the way out: mend the cause and
 // replay.
 func TestTooManyFailures(t *testing.T) {

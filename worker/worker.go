@@ -167,7 +167,7 @@ func (w *Worker) awaitWork(ctx context.Context) (more bool, err error) {
 			w.settings = *settings
 		}
 		_, sealed := s.Sealed()
-		over := sealed != 0 || s.Cancelled() || s.Failed() > w.settings.Allow.Of(w.planned.Tasks)
+		over := sealed != 0 || s.Cancelled() || s.Overrun()
 		halted, _ := s.Halted()
 		more = !over && halted == ""
 		return more || over && w.ExitWhenSealed

@@ -132,7 +132,7 @@ func awaitRun(ctx context.Context, conn *queue.Conn, id string, log *slog.Logger
 // wantsWork tells whether a run is planned, not sealed, and may still succeed.
 func wantsWork(s *ledger.State) bool {
 	sealed, _ := s.Sealed()
-	return sealed == nil && !s.Cancelled() && s.Planned() != nil && s.Settings() != nil && s.Failed() <= s.Settings().Allow.Of(s.Tasks())
+	return sealed == nil && !s.Cancelled() && s.Planned() != nil && s.Settings() != nil && !s.Overrun()
 }
 
 // findRun returns the run with the id, or without one the oldest that wants

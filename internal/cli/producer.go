@@ -114,19 +114,17 @@ func (o producerOptions) open(ctx context.Context, conn *queue.Conn, plan *produ
 // it its exit code.
 func (a *app) reportSealed(f *ledger.Follower) error {
 	var sealed *message.Sealed
-	var failed, allow int64
-	cancelled := false
+	var failed int64
+	cancelled, overrun := false, false
 	f.View(func(s *ledger.State) {
-		cancelled = s.Cancelled()
-		if sealed, _ = s.Sealed(); s.Settings() != nil {
-			failed, allow = s.Failed(), s.Settings().Allow.Of(s.Tasks())
-		}
+		cancelled, overrun, failed = s.Cancelled(), s.Overrun(), s.Failed()
+		sealed, _ = s.Sealed()
 	})
 	switch {
 	case sealed == nil && cancelled:
 		return &exitError{exitIncomplete, merger.ErrCancelled, "windrow resume"}
-	case sealed == nil && failed > allow:
-		return &exitError{exitIncomplete, fmt.Errorf("%s failed, %d allowed (failures.allow)", plural(int(failed), "task"), allow), "windrow failed"}
+	case sealed == nil && overrun:
+		return &exitError{exitIncomplete, fmt.Errorf("%s failed: %w", plural(int(failed), "task"), merger.ErrTooManyFailures), "windrow failed"}
 	case sealed == nil:
 		return nil
 	}

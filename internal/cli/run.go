@@ -528,21 +528,26 @@ func (c *campaign) cancelled() error {
 
 // tooManyFailures returns an error if more tasks have failed than may.
 func (c *campaign) tooManyFailures() error {
-	var failed, allow int64
 	var first message.Failure
+	var why string
+	overrun := false
 	c.ledger.View(func(s *ledger.State) {
-		if s.Settings() == nil {
+		if overrun = s.Overrun(); !overrun {
 			return
 		}
-		if failed, allow = s.Failed(), s.Settings().Allow.Of(c.plan.Planned.Tasks); failed > allow {
-			first = s.Failures()[0]
+		first = s.Failures()[0]
+		failed, allow := s.Failed(), s.Settings().Allow.Of(s.Tasks())
+		why = fmt.Sprintf("%s failed, %d allowed (failures.allow)", plural(int(failed), "task"), allow)
+		if failed <= allow {
+			why = fmt.Sprintf("%d of the first %s failed (failures.abort_if: %s)", failed,
+				plural(int(s.Recorded()+failed), "task"), s.Settings().AbortIf)
 		}
 	})
-	if failed <= allow {
+	if !overrun {
 		return nil
 	}
-	return &exitError{exitIncomplete, fmt.Errorf("%s failed, %d allowed (failures.allow): no dataset was written\nfirst: task %d, %s: %s",
-		plural(int(failed), "task"), allow, first.Index, first.Class, message.FirstLine(first.Message, 200)), "windrow failed " + string(c.plan.ID()) + " --state-dir " + c.local.state.dir}
+	return &exitError{exitIncomplete, fmt.Errorf("%s: no dataset was written\nfirst: task %d, %s: %s",
+		why, first.Index, first.Class, message.FirstLine(first.Message, 200)), "windrow failed " + string(c.plan.ID()) + " --state-dir " + c.local.state.dir}
 }
 
 func (c *campaign) interruptedError() error {

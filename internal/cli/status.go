@@ -155,7 +155,7 @@ func readStatus(ctx context.Context, run *queue.Run) (Status, error) {
 		status.State, status.Sealed = "sealed", sealed
 	case haltedWord(s) != "":
 		status.State = haltedWord(s)
-	case status.Failed > status.Allowed:
+	case s.Overrun():
 		status.State = "failing"
 	case status.Workers > 0:
 		status.State = "running"

@@ -51,3 +51,46 @@ func TestHalting(t *testing.T) {
 		})
 	}
 }
+
+func TestOverrun(t *testing.T) {
+	t.Parallel()
+	settings := func(allow, abortIf string) *message.Settings {
+		s := &message.Settings{}
+		if err := s.Allow.UnmarshalText([]byte(allow)); err != nil {
+			t.Fatal(err)
+		}
+		if abortIf != "" {
+			if err := s.AbortIf.UnmarshalText([]byte(abortIf)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	for _, test := range []struct {
+		allow, abortIf   string
+		recorded, failed int64
+		want             bool
+	}{
+		{"0", "", 9, 0, false},
+		{"0", "", 9, 1, true},
+		{"1", "", 9, 1, false},
+		{"50%", "10% after 5", 4, 0, false},
+		{"50%", "10% after 5", 3, 1, false}, // of four
+		{"50%", "10% after 5", 4, 1, true},
+		{"50%", "20% after 5", 4, 1, false}, // no more than 20 %
+		{"50%", "0% after 1", 0, 1, true},
+		{"50%", "0% after 1", 5, 0, false},
+	} {
+		var events []message.Event
+		for i := range test.recorded {
+			events = append(events, shard(i))
+		}
+		for i := range test.failed {
+			events = append(events, failed(test.recorded+i, 1))
+		}
+		s, _ := fold(append([]message.Event{planned(10), settings(test.allow, test.abortIf)}, events...)...)
+		if got := s.Overrun(); got != test.want {
+			t.Errorf("%+v: %t", test, got)
+		}
+	}
+}

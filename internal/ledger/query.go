@@ -61,6 +61,15 @@ func (s *State) Settings() *message.Settings { return s.settings }
 // Sealed returns the event that seals the run and its sequence, or nil and 0.
 func (s *State) Sealed() (*message.Sealed, uint64) { return s.sealed, s.sealedAt }
 
+// Overrun tells whether more tasks have failed than the settings permit: the
+// run is given up until some are reopened, or the settings change.
+func (s *State) Overrun() bool {
+	if s.settings == nil {
+		return false
+	}
+	return s.Failed() > s.settings.Allow.Of(s.Tasks()) || s.settings.AbortIf.Met(s.Recorded()+s.Failed(), s.Failed())
+}
+
 // Halted returns KindPaused or KindCancelled and since when the run is that, or
 // "" where workers may fetch tasks.
 func (s *State) Halted() (kind message.Kind, since time.Time) { return s.halted, s.haltedAt }

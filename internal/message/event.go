@@ -63,11 +63,12 @@ type File struct {
 
 // Settings may change between starts of a run without changing its rows.
 type Settings struct {
-	Output       string     `json:"output"`          // base name of the dataset
-	Storage      Storage    `json:"storage"`         // output.storage
-	Level        int        `json:"level,omitempty"` // output.level: of gzip, 1 (fast) to 9 (small), else 0
-	Allow        Allowance  `json:"allow"`           // failures.allow
-	Rows         RowsPolicy `json:"rows"`            // failures.rows
+	Output       string     `json:"output"`            // base name of the dataset
+	Storage      Storage    `json:"storage"`           // output.storage
+	Level        int        `json:"level,omitempty"`   // output.level: of gzip, 1 (fast) to 9 (small), else 0
+	Allow        Allowance  `json:"allow"`             // failures.allow
+	AbortIf      AbortIf    `json:"abort_if,omitzero"` // failures.abort_if
+	Rows         RowsPolicy `json:"rows"`              // failures.rows
 	Retry        Retry      `json:"retry"`
 	AckWait      Duration   `json:"ack_wait"`
 	ShardSeconds float64    `json:"shard_seconds"`
@@ -460,6 +461,9 @@ func (s *Settings) validate() error {
 	if s.Allow.Count < 0 || !upTo(100, s.Allow.Percent) {
 		return fmt.Errorf("allow %s: a count, or 0%% to 100%%", s.Allow)
 	}
+	if s.AbortIf.After < 0 || !upTo(100, s.AbortIf.Percent) {
+		return fmt.Errorf("abort_if %s: 0%% to 100%%, after 1 task or more", s.AbortIf)
+	}
 	for _, budget := range []int{s.Retry.Error, s.Retry.Crash, s.Retry.Timeout, s.Retry.InvalidOutput} {
 		if budget < 0 || budget > 100 {
 			return fmt.Errorf("retry %d: 0 to 100", budget)
@@ -641,6 +645,45 @@ func (s *Sealed) validate() error {
 		return fmt.Errorf("%d bytes, %d rows, %d failed: a dataset is not empty, and counts are 0 or more", s.Bytes, s.Rows, s.Failed)
 	}
 	return s.SHA256.Validate()
+}
+
+// AbortIf ends a run early: when more than Percent of the tasks done have failed,
+// of After tasks at least. The zero value never does. Its text form is
+// "10% after 200".
+type AbortIf struct {
+	Percent float64
+	After   int64
+}
+
+// Met tells whether it is time to give up.
+func (a AbortIf) Met(done, failed int64) bool {
+	return a.After > 0 && done >= a.After && 100*float64(failed) > a.Percent*float64(done)
+}
+
+// String returns the text form of a.
+func (a AbortIf) String() string { return fmt.Sprintf("%v%% after %d", a.Percent, a.After) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (a AbortIf) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+var abortPattern = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)% after ([0-9]+)$`)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *AbortIf) UnmarshalText(text []byte) error {
+	m := abortPattern.FindSubmatch(text)
+	if m == nil {
+		return fmt.Errorf("%q: a percentage of the tasks done, and how many those must be, as in 10%% after 200", Cut(string(text), maxQuoted))
+	}
+	percent, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil {
+		return err
+	}
+	after, err := strconv.ParseInt(string(m[2]), 10, 64)
+	if err != nil {
+		return err
+	}
+	*a = AbortIf{percent, after}
+	return nil
 }
 
 // MarshalText implements encoding.TextMarshaler.

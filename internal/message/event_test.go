@@ -140,6 +140,7 @@ func TestEventBounds(t *testing.T) {
 		"settings: level of gzip":    {with(settings(), func(s *message.Settings) { s.Level = 10 }), "level 10 of storage gzip: 1 to 9"},
 		"settings: no level":         {with(settings(), func(s *message.Settings) { s.Level = 0 }), "level 0 of storage gzip: 1 to 9"},
 		"settings: level of chunks":  {with(settings(), func(s *message.Settings) { s.Storage = message.Chunked }), "only gzip has levels"},
+		"settings: abort share":      {with(settings(), func(s *message.Settings) { s.AbortIf.Percent = 101 }), "abort_if 101% after 0"},
 		"settings: rows":             {with(settings(), func(s *message.Settings) { s.Rows = "burn" }), `rows "burn": drop or keep`},
 		"settings: negative allow":   {with(settings(), func(s *message.Settings) { s.Allow = message.Allowance{Count: -1} }), "allow -1"},
 		"settings: allow 101 %":      {with(settings(), func(s *message.Settings) { s.Allow.Percent = 101 }), "allow 101%"},

@@ -52,6 +52,8 @@ func (s *Spec) settingFields() []form.Field {
 		)),
 		form.Optional("failures", "what to do about tasks that cannot succeed", form.Object(
 			form.Optional("allow", "how many tasks may fail: a count, or a percentage as in 2%", allowanceForm(&s.Failures.Allow)),
+			form.Optional("abort_if", "stop early when more than a percentage of the tasks done have failed, as in 10% after 200 (never if not given)",
+				form.UnlessZero(&s.Failures.AbortIf, abortForm(&s.Failures.AbortIf))),
 			form.Optional("rows", "failed rows in the dataset: drop them, or keep them with fill values and a status",
 				form.Choice(&s.Failures.Rows, message.DropRows, message.KeepRows)),
 		)),
@@ -262,6 +264,17 @@ func allowanceForm(a *message.Allowance) form.Shape {
 		*a = v
 		return nil
 	}, func() any { return a.String() }).OrNumber()
+}
+
+func abortForm(a *message.AbortIf) form.Shape {
+	return form.Scalar(`^[0-9]+(\.[0-9]+)?% after [0-9]+$`, func(s string) error {
+		var v message.AbortIf
+		if err := v.UnmarshalText([]byte(s)); err != nil || v.Percent > 100 || v.After < 1 {
+			return errors.New("expected a percentage and a number of tasks, as in 10% after 200")
+		}
+		*a = v
+		return nil
+	}, func() any { return a.String() })
 }
 
 // check finds what is wrong between fields.

@@ -111,10 +111,12 @@ type Output struct {
 // rows are mostly numbers whose last digits are noise.
 const defaultLevel = 1
 
-// Failures says how many tasks may fail, and what becomes of their rows.
+// Failures says how many tasks may fail, when to give up early, and what becomes
+// of their rows.
 type Failures struct {
-	Allow message.Allowance
-	Rows  message.RowsPolicy
+	Allow   message.Allowance
+	AbortIf message.AbortIf // the zero value: never
+	Rows    message.RowsPolicy
 }
 
 // Queue tunes the queue.
@@ -210,6 +212,7 @@ func (s *Spec) Settings() message.Settings {
 		Storage:      s.Output.Storage,
 		Level:        level,
 		Allow:        s.Failures.Allow,
+		AbortIf:      s.Failures.AbortIf,
 		Rows:         s.Failures.Rows,
 		Retry:        s.Retry,
 		AckWait:      message.Duration(s.Queue.AckWait),

@@ -73,7 +73,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		t.Errorf("simulator (-want +got):\n%s", diff)
 	}
 	settings := message.Settings{
-		Output: "x.h5", Storage: message.Gzip, Level: 6, Allow: message.Allowance{Percent: 0.5}, Rows: message.KeepRows,
+		Output: "x.h5", Storage: message.Gzip, Level: 6, Allow: message.Allowance{Percent: 0.5}, AbortIf: message.AbortIf{Percent: 10, After: 200}, Rows: message.KeepRows,
 		Retry: message.Retry{Error: 3, Timeout: 1, InvalidOutput: 100}, AckWait: message.Duration(2 * time.Second), ShardSeconds: 0.5,
 	}
 	if diff := cmp.Diff(settings, s.Settings()); diff != "" {
