@@ -16,10 +16,11 @@ import (
 
 func newAuth(a *app) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "auth",
-		Short: "Make credentials for the roles on a NATS server of your own",
-		Args:  noCommand,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:     "auth",
+		Short:   "Make credentials for the roles on a NATS server of your own",
+		Example: `  windrow auth init keys`,
+		Args:    noCommand,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "init DIR",

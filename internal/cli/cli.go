@@ -68,18 +68,42 @@ Exit codes:
 		Args:          noCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpTemplate(helpTemplate)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError(c, err)
 	})
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
-		newSimulate(a), newExplain(a), newLogs(a), newRuns(a), newPause(a), newResume(a), newCancel(a), newRemove(a), newVerify(a), newCheck(a), newMerge(a), newRecover(a),
+		newSimulate(a), newExplain(a), newLogs(a), newRuns(a), newPause(a), newResume(a), newCancel(a), newRemove(a),
+		newVerify(a), newCheck(a), newMerge(a), newRecover(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
 		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a), newImporter(a),
 	)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Example = "  source <(windrow completion bash)\n  windrow completion zsh > ~/.zfunc/_windrow\n  windrow completion fish > ~/.config/fish/completions/windrow.fish"
+	}
 	return root
 }
+
+// helpTemplate has the examples first: they are what people look for.
+const helpTemplate = `{{.Short}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}
+
+Usage:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} [command]{{end}}{{with .Long}}
+
+{{. | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+Available Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`
 
 func noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -37,7 +37,7 @@ const exitCodes = `    0  complete and verified
     1  internal error
     2  wrong usage, or errors in the spec
     3  sealed, with failed tasks that failures.allow permits
-    4  incomplete: too many tasks failed
+    4  incomplete: too many tasks failed, or the run was cancelled
     5  verification failed, or the input is corrupt
     6  broker, disk or another part of the machinery is not usable
   130  interrupted; the state is kept

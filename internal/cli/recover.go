@@ -70,6 +70,7 @@ says which rows are from which file. Interrupted, the same command goes on, or
 	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV")
 	c.Flags().BoolVar(&o.run, "run", false, "compute the missing tasks, and seal all into the dataset of the spec")
 	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes, with --run")
+	c.Flags().Lookup("workers").DefValue = "one for each core"
 	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state, with --run (default: .windrow beside the dataset)")
 	return c
 }

@@ -57,6 +57,7 @@ was. On a finished run it verifies the dataset and computes nothing.`,
 		RunE: func(_ *cobra.Command, args []string) error { return a.run(o, args[0]) },
 	}
 	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes")
+	c.Flags().Lookup("workers").DefValue = "one for each core"
 	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state (default: .windrow beside the dataset)")
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
 	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")

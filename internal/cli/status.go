@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -46,6 +47,20 @@ run is at work or not.`,
 func (f *connectFlags) add(c *cobra.Command) {
 	addURL(c, &f.url)
 	c.Flags().StringVar(&f.stateDir, "state-dir", "", "directory of the run's state (default: .windrow here)")
+	c.ValidArgsFunction = f.completeRun
+}
+
+// completeRun tells a shell the runs of the state directory.
+func (f *connectFlags) completeRun(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var runs []string
+	folders, _ := os.ReadDir(f.state().logs("")) // without one there is nothing to offer
+	for _, folder := range folders {
+		runs = append(runs, folder.Name())
+	}
+	return runs, cobra.ShellCompDirectiveDefault
 }
 
 // again returns the flags that lead another command to the same broker.

@@ -214,7 +214,7 @@ func smallGroup(t *testing.T, limit int) string {
 		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
 			continue
 		}
-		group, err := os.MkdirTemp(root, "windrow-test-")
+		group, err := os.MkdirTemp(root, "windrow-test-") //nolint:usetesting // a cgroup is made in the tree of cgroups
 		if err == nil {
 			t.Cleanup(func() { _ = syscall.Rmdir(group) }) // it is empty when the program is gone
 			err = os.WriteFile(filepath.Join(group, file), []byte(strconv.Itoa(limit)), 0o600)
