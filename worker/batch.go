@@ -194,6 +194,7 @@ func (w *Worker) computeTask(ctx context.Context, b *batch, t held) error {
 			b.fail(t, attempt, time.Since(start), failure)
 			return nil
 		}
+		w.progress.retried()
 		w.Log.InfoContext(ctx, "task retried", "task", t.task.Index, "attempt", attempt,
 			"class", failure.Class, "error", failure.Message)
 		if err := pause(ctx, backoff(attempt)); err != nil {

@@ -14,6 +14,7 @@ import (
 type progress struct {
 	mu             sync.Mutex
 	held, computed int
+	retries        int
 	holdings       []message.Holding
 	since          time.Time
 }
@@ -44,6 +45,12 @@ func (p *progress) name(tasks []held) {
 	p.holdings = holdings
 }
 
+func (p *progress) retried() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retries++
+}
+
 func (p *progress) done(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +65,7 @@ func (w *Worker) beat(ctx context.Context) {
 		w.progress.mu.Lock()
 		b := message.Beat{
 			Role: "worker", ID: w.ID, Folder: w.Folder,
-			Held: w.progress.held, Done: w.progress.computed,
+			Held: w.progress.held, Done: w.progress.computed, Retries: w.progress.retries,
 			Holdings: w.progress.holdings, Since: w.progress.since,
 		}
 		w.progress.mu.Unlock()

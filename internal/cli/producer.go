@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -81,7 +83,7 @@ func (a *app) producer(o producerOptions, path string) error {
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error { return run.Beats(ctx, crew.saw) })
 	group.Go(func() error {
-		newProgress(f, crew, plan.Planned.Tasks).show(ctx, a.stderr)
+		newProgress(f, crew, plan.Planned.Tasks, "start one with windrow worker --nats "+queue.PublicURL(cmp.Or(o.url, queue.OptionsFromEnv(os.Getenv).URL))).show(ctx, a.stderr)
 		return nil
 	})
 	group.Go(func() error {

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,8 +30,9 @@ const (
 
 // crew is what the beats of the workers and the merger say.
 type crew struct {
-	mu    sync.Mutex
-	beats map[string]seenBeat
+	mu      sync.Mutex
+	beats   map[string]seenBeat
+	retries map[string]int // by worker, also of those who are gone
 }
 
 type seenBeat struct {
@@ -34,12 +40,26 @@ type seenBeat struct {
 	at time.Time
 }
 
-func newCrew() *crew { return &crew{beats: map[string]seenBeat{}} }
+func newCrew() *crew { return &crew{beats: map[string]seenBeat{}, retries: map[string]int{}} }
 
 func (c *crew) saw(b message.Beat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.beats[b.Role+" "+b.ID] = seenBeat{b, time.Now()}
+	if b.Retries > 0 {
+		c.retries[b.ID] = b.Retries
+	}
+}
+
+// retried returns how often tasks were tried again while somebody listened.
+func (c *crew) retried() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, retries := range c.retries {
+		n += retries
+	}
+	return n
 }
 
 // alive returns the beats of those who spoke lately.
@@ -68,10 +88,12 @@ func (c *crew) workers() int {
 	return workers
 }
 
-// meter follows how many tasks are done and foretells the end.
+// meter follows how many tasks are done and foretells the end, from all that it
+// has seen: tasks take very different times, and shards come in bursts.
 type meter struct {
 	total   int64
-	samples []sample // one a second, of the last minute
+	step    time.Duration // between two samples; doubled when there are too many
+	samples []sample
 }
 
 type sample struct {
@@ -79,50 +101,72 @@ type sample struct {
 	done int64
 }
 
-const meterWindow = time.Minute
+const (
+	meterStep    = time.Second
+	meterSamples = 240
+	fewSamples   = 4 // nothing can be foretold from fewer
+)
 
 // observe takes note of the tasks done at a time.
 func (m *meter) observe(at time.Time, done int64) {
-	if n := len(m.samples); n > 0 && at.Sub(m.samples[n-1].at) < time.Second {
+	if n := len(m.samples); n > 0 && at.Sub(m.samples[n-1].at) < max(m.step, meterStep) {
 		return
 	}
 	m.samples = append(m.samples, sample{at, done})
-	for at.Sub(m.samples[0].at) > meterWindow {
-		m.samples = m.samples[1:]
-	}
-}
-
-// rates returns the slowest and the fastest rate, in tasks a second, over the
-// older half, the younger half and all of the window; ok is false while there
-// is too little to tell.
-func (m *meter) rates() (slow, fast float64, ok bool) {
-	n := len(m.samples)
-	if n < 4 {
-		return 0, 0, false
-	}
-	first, middle, last := m.samples[0], m.samples[n/2], m.samples[n-1]
-	for i, r := range []float64{rate(first, last), rate(first, middle), rate(middle, last)} {
-		if i == 0 || r < slow {
-			slow = r
+	if len(m.samples) > meterSamples {
+		for i := range meterSamples/2 + 1 {
+			m.samples[i] = m.samples[2*i]
 		}
-		fast = max(fast, r)
+		m.samples, m.step = m.samples[:meterSamples/2+1], 2*max(m.step, meterStep)
 	}
-	return slow, fast, slow > 0
 }
 
-func rate(a, b sample) float64 {
-	return float64(b.done-a.done) / max(b.at.Sub(a.at).Seconds(), 1e-3)
+// rates returns the mean rate, in tasks a second, and what it may be at the
+// lowest and highest: four of five times the truth is in between. ok is false
+// while there is too little to tell.
+func (m *meter) rates() (slow, mean, fast float64, ok bool) {
+	samples := m.samples
+	for len(samples) >= 4*fewSamples && hasChanged(samples) {
+		samples = samples[len(samples)/2:]
+	}
+	if len(samples) < fewSamples {
+		return 0, 0, 0, false
+	}
+	mean, unsure := rate(samples)
+	const fourOfFive = 1.28 // standard deviations
+	spread := max(fourOfFive*unsure, mean/50)
+	return max(mean-spread, mean/4), mean, mean + spread, mean > 0
+}
+
+// hasChanged tells whether the younger half of the samples is of another rate
+// than the older one: workers have come or gone, or tasks have become larger.
+func hasChanged(samples []sample) bool {
+	middle := len(samples) / 2
+	older, unsureOlder := rate(samples[:middle+1])
+	younger, unsureYounger := rate(samples[middle:])
+	return math.Abs(older-younger) > 4*math.Hypot(unsureOlder, unsureYounger)
+}
+
+// rate returns the mean rate over the samples and its standard error.
+func rate(samples []sample) (mean, unsure float64) {
+	first, last := samples[0], samples[len(samples)-1]
+	mean = float64(last.done-first.done) / max(last.at.Sub(first.at).Seconds(), 1e-3)
+	var squares float64
+	for i := 1; i < len(samples); i++ {
+		one := float64(samples[i].done-samples[i-1].done) / max(samples[i].at.Sub(samples[i-1].at).Seconds(), 1e-3)
+		squares += (one - mean) * (one - mean)
+	}
+	n := float64(len(samples) - 1)
+	return mean, math.Sqrt(squares / n / max(n-1, 1))
 }
 
 // String returns the rate and the time left as a range.
 func (m *meter) String() string {
-	slow, fast, ok := m.rates()
+	slow, mean, fast, ok := m.rates()
 	if !ok {
 		return "warming up"
 	}
-	last := m.samples[len(m.samples)-1]
-	rest := float64(m.total - last.done)
-	mean := rate(m.samples[0], last)
+	rest := float64(m.total - m.samples[len(m.samples)-1].done)
 	return fmt.Sprintf("%s tasks/s, %s left", humanize.CommafWithDigits(mean, 1), span(rest/fast, rest/slow))
 }
 
@@ -151,31 +195,66 @@ type progress struct {
 	ledger *ledger.Follower
 	crew   *crew
 	meter  meter
-	halted string // as haltedWord says
+	hint   string // the command that starts a worker, or where to look
+
+	done, failed int64
+	classes      map[message.Class]int64 // of the failed
+	halted       string                  // as haltedWord says
+	idle         time.Time               // since when there is no worker
 }
 
-func newProgress(f *ledger.Follower, c *crew, total int64) *progress {
-	return &progress{ledger: f, crew: c, meter: meter{total: total}}
+func newProgress(f *ledger.Follower, c *crew, total int64, hint string) *progress {
+	return &progress{ledger: f, crew: c, meter: meter{total: total}, hint: hint, idle: time.Now()}
 }
 
-// read returns the numbers of now.
-func (p *progress) read() (done, failed int64, workers int) {
-	var recorded int64
+// idleTime is how long there may be no worker before it is said.
+const idleTime = 30 * time.Second
+
+// read takes the numbers of now.
+func (p *progress) read(now time.Time) {
 	p.ledger.View(func(s *ledger.State) {
-		recorded, failed = s.Recorded(), s.Failed()
-		p.halted = haltedWord(s)
+		p.done, p.halted = s.Recorded()+s.Failed(), haltedWord(s)
+		if s.Failed() != p.failed || p.classes == nil {
+			p.failed, p.classes = s.Failed(), s.FailedByClass()
+		}
 	})
-	done = recorded + failed
-	p.meter.observe(time.Now(), done)
-	return done, failed, p.crew.workers()
+	p.meter.observe(now, p.done)
 }
 
-// pace is how fast the run goes, or why it does not.
-func (p *progress) pace() string {
-	if p.halted == string(message.KindPaused) {
-		return "paused: `windrow resume` goes on"
+// String returns what is said beside the number of tasks: failures, retries,
+// workers, and when it will be over.
+func (p *progress) String() string {
+	parts := []string{fmt.Sprintf("%s failed%s", humanize.Comma(p.failed), classCounts(p.classes))}
+	if n := p.crew.retried(); n > 0 {
+		parts = append(parts, humanize.Comma(int64(n))+" tried again")
 	}
-	return p.meter.String()
+	workers := p.crew.workers()
+	if workers > 0 {
+		p.idle = time.Now()
+	}
+	switch idle := time.Since(p.idle); {
+	case p.halted == string(message.KindPaused):
+		parts = append(parts, plural(workers, "worker"), "paused: `windrow resume` goes on")
+	case workers == 0 && idle > idleTime:
+		parts = append(parts, fmt.Sprintf("no workers for %.0f s: %s", idle.Seconds(), p.hint))
+	default:
+		parts = append(parts, plural(workers, "worker"), p.meter.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// classCounts returns failures by class, the most frequent first.
+func classCounts(classes map[message.Class]int64) string {
+	if len(classes) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, class := range slices.SortedFunc(maps.Keys(classes), func(a, b message.Class) int {
+		return cmp.Or(cmp.Compare(classes[b], classes[a]), cmp.Compare(a, b))
+	}) {
+		parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(classes[class]), class))
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 func (p *progress) show(ctx context.Context, w *console) {
@@ -196,13 +275,12 @@ func (p *progress) lines(ctx context.Context, w io.Writer) {
 			return
 		case <-ticker.C:
 		}
-		done, failed, workers := p.read()
+		p.read(time.Now())
 		if time.Since(printed) < lineInterval {
 			continue
 		}
 		printed = time.Now()
-		fmt.Fprintf(w, "%s of %s tasks, %d failed, %s, %s\n",
-			humanize.Comma(done), humanize.Comma(p.meter.total), failed, plural(workers, "worker"), p.pace())
+		fmt.Fprintf(w, "%s of %s tasks, %s\n", humanize.Comma(p.done), humanize.Comma(p.meter.total), p)
 	}
 }
 
@@ -222,11 +300,11 @@ func (p *progress) bar(ctx context.Context, w *console) {
 	ticker := time.NewTicker(redrawInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		done, failed, workers := p.read()
+		p.read(time.Now())
 		mu.Lock()
-		text = fmt.Sprintf(" %d failed, %s, %s", failed, plural(workers, "worker"), p.pace())
+		text = " " + p.String()
 		mu.Unlock()
-		bar.SetCurrent(min(done, p.meter.total-1)) // a full bar would be removed
+		bar.SetCurrent(min(p.done, p.meter.total-1)) // a full bar would be removed
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:

@@ -333,7 +333,7 @@ func (c *campaign) compute(ctx context.Context) error {
 	})
 	group.Go(func() error { return c.queue.Beats(ctx, c.crew.saw) })
 	group.Go(func() error {
-		newProgress(c.ledger, c.crew, c.plan.Planned.Tasks).show(ctx, c.stderr)
+		newProgress(c.ledger, c.crew, c.plan.Planned.Tasks, "look into "+c.local.state.logs(c.plan.ID())).show(ctx, c.stderr)
 		return nil
 	})
 	group.Go(func() error {

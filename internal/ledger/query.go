@@ -136,6 +136,15 @@ func (s *State) OwnedBy(shard *Shard) message.Ranges {
 // Failure returns the failure that counts for a task, or nil.
 func (s *State) Failure(index int64) *Failure { return s.failures[index] }
 
+// FailedByClass returns the number of failures that count, by their class.
+func (s *State) FailedByClass() map[message.Class]int64 {
+	classes := map[message.Class]int64{}
+	for _, f := range s.failures {
+		classes[f.Class]++
+	}
+	return classes
+}
+
 // Failures returns the failures that count in ascending order of index.
 func (s *State) Failures() []message.Failure {
 	failures := make([]message.Failure, 0, len(s.failures))

@@ -733,6 +733,7 @@ type Beat struct {
 	Held   int    `json:"held"`   // tasks in hand
 	Done   int    `json:"done"`   // of these, computed but not yet announced
 
+	Retries  int       `json:"retries,omitempty"`  // further attempts at tasks, since it was started
 	Holdings []Holding `json:"holdings,omitempty"` // which tasks are in hand; of very many ranges the first
 	Since    time.Time `json:"since,omitzero"`     // when they were fetched
 
