@@ -368,6 +368,26 @@ func TestStateIsPrivate(t *testing.T) {
 	}
 }
 
+// TestDoctorSeesAFullDisk asks on a disk that is full, and one that is read-only.
+func TestDoctorSeesAFullDisk(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(nil))
+	dir := c.smallDisk(t, 4, "disk")
+	fill(t, dir)
+	stdout, _ := c.run(t, 6, "doctor", "--state-dir", "disk/.windrow")
+	for _, want := range []string{"bad      disk: 0 B are free at disk", "next: df disk", "bad      libhdf5: "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, stdout)
+		}
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _ := c.run(t, 6, "doctor", "--state-dir", "disk/.windrow"); !strings.Contains(stdout, "bad      locks: no file can be made") {
+		t.Errorf("doctor on a read-only disk:\n%s", stdout)
+	}
+}
+
 // TestResumeOnSmallDisk interrupts a run and goes on, on a disk that has room
 // for the run and not much more, and at once: what the workers of the first
 // start held does not wait for ack_wait.

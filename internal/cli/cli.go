@@ -77,7 +77,7 @@ Exit codes:
 		newSimulate(a), newExplain(a), newLogs(a), newRuns(a), newPause(a), newResume(a), newCancel(a), newRemove(a),
 		newVerify(a), newCheck(a), newMerge(a), newRecover(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
-		newMerger(a), newAuth(a), newHealth(a), newVersion(a), newForeign(a), newImporter(a),
+		newMerger(a), newAuth(a), newHealth(a), newDoctor(a), newVersion(a), newForeign(a), newImporter(a),
 	)
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {

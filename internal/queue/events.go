@@ -82,6 +82,15 @@ func (r *Run) EventsInfo(ctx context.Context) (ledger.StreamInfo, error) {
 	return ledger.StreamInfo{Created: info.Created, LastSeq: info.State.LastSeq}, nil
 }
 
+// Clock returns the broker's time.
+func (r *Run) Clock(ctx context.Context) (time.Time, error) {
+	info, err := r.conn.streamInfo(ctx, r.eventsStream())
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.TimeStamp, nil
+}
+
 // EventAt implements ledger.Source.
 func (r *Run) EventAt(ctx context.Context, seq uint64) (ledger.Entry, error) {
 	msg, err := r.conn.stored(ctx, r.eventsStream(), seq)
