@@ -354,6 +354,7 @@ func (p *Producer) appendCopies(ctx context.Context, due []due) error {
 // stream has them, if that is what the plan says. A broker that has lost or
 // damaged a block of the stream is no reason to lose a task.
 func (p *Producer) copiesOf(ctx context.Context, due []due) ([]message.Task, error) {
+	stored, storedErr := storedTasks(ctx, p.Queue, due)
 	copies := make([]message.Task, 0, len(due))
 	for task, err := range p.Plan.Spec.TasksFrom(due[0].index) {
 		if err != nil {
@@ -363,9 +364,8 @@ func (p *Producer) copiesOf(ctx context.Context, due []due) ([]message.Task, err
 		if task.Index != d.index {
 			continue
 		}
-		stored, err := p.Queue.StoredTask(ctx, uint64(d.index)+1) //nolint:gosec // an index is not negative
-		if err != nil || !stored.SameWork(task) {
-			p.Log.WarnContext(ctx, "stored task is damaged; the plan's is used", "task", d.index, "error", err)
+		if found, ok := stored[d.index]; !ok || !found.SameWork(task) {
+			p.Log.WarnContext(ctx, "stored task is damaged; the plan's is used", "task", d.index, "error", storedErr)
 		}
 		task.Cause = d.cause
 		if copies = append(copies, task); len(copies) == len(due) {

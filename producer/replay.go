@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,17 +74,48 @@ func appendDue(ctx context.Context, q Queue, s *ledger.State) (appended int, err
 
 // readBack returns copies of tasks as the stream has them.
 func readBack(ctx context.Context, q Queue, wanted []due) ([]message.Task, error) {
+	stored, err := storedTasks(ctx, q, wanted)
 	batch := make([]message.Task, 0, len(wanted))
 	for _, d := range wanted {
-		task, err := q.StoredTask(ctx, uint64(d.index)+1) //nolint:gosec // an index is not negative
-		if err != nil {
-			return nil, fmt.Errorf("read back task %d: %w", d.index, err)
-		}
-		if task.Index != d.index {
-			return nil, fmt.Errorf("sequence %d holds task %d: %w", d.index+1, task.Index, errForeignTask)
+		task, ok := stored[d.index]
+		if !ok {
+			return nil, fmt.Errorf("read back task %d: %w", d.index, cmp.Or(err, errForeignTask))
 		}
 		task.Cause = d.cause
 		batch = append(batch, task)
 	}
 	return batch, nil
+}
+
+// closeTogether is how many tasks may lie between two that are wanted, for all
+// between them to be read instead of each by itself, which takes a request.
+const closeTogether = 50
+
+// storedTasks returns the tasks that the stream has under the sequences of those
+// that are wanted, which ascend. What is not there, or is another task, is left
+// out; the error says why, if anybody knows.
+func storedTasks(ctx context.Context, q Queue, wanted []due) (stored map[int64]message.Task, err error) {
+	stored = make(map[int64]message.Task, len(wanted))
+	first, last := wanted[0].index, wanted[len(wanted)-1].index
+	if n := int64(len(wanted)); n > 1 && last-first < closeTogether*n {
+		for seq, task := range q.StoredTasks(ctx, uint64(first)+1) { //nolint:gosec // an index is not negative
+			if task.Index == int64(seq)-1 { //nolint:gosec // a stream has fewer
+				stored[task.Index] = task
+			}
+			if seq > uint64(last) { //nolint:gosec // an index is not negative
+				break
+			}
+		}
+		return stored, ctx.Err()
+	}
+	for _, d := range wanted {
+		task, oneErr := q.StoredTask(ctx, uint64(d.index)+1) //nolint:gosec // an index is not negative
+		switch {
+		case oneErr != nil:
+			err = oneErr
+		case task.Index == d.index:
+			stored[d.index] = task
+		}
+	}
+	return stored, err
 }

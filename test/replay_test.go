@@ -159,6 +159,37 @@ func TestReplayWhileAStaleWorkerReports(t *testing.T) {
 	}
 }
 
+// TestReplayMissing kills a worker that holds tasks, which would be delivered
+// again only after an hour, and asks for them.
+func TestReplayMissing(t *testing.T) {
+	t.Parallel()
+	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 5ms}}", "queue": "{ack_wait: 1h, shard_seconds: 0.2}"})
+	want := calmSHA256(t, spec)
+	c := newCampaign(t, spec)
+	b := c.newBroker(t)
+	roles := []*process{b.role(t, "producer", "spec.yaml", "--exit-when-sealed"), b.role(t, "merger", "--exit-when-sealed")}
+	hold, held, _ := c.hold(t, "worker")
+	killed := c.start(t, []string{"WINDROW_FAULT=" + fault.WorkerSimulated + "=hold@" + hold}, "worker", "--nats", b.url)
+	held()
+	killed.kill()
+	stdout, _ := c.run(t, 0, "replay", "--missing", "--nats", b.url)
+	if !strings.Contains(stdout, "to compute again: 0") {
+		t.Errorf("replay --missing says:\n%s", stdout)
+	}
+	if stdout, _ := c.run(t, 0, "replay", "--missing", "--dry-run", "--nats", b.url); !strings.Contains(stdout, "compute again: 0") {
+		t.Errorf("they are still missing, but it says:\n%s", stdout)
+	}
+	roles = append(roles, b.role(t, "worker", "--exit-when-sealed"))
+	for _, p := range roles {
+		if code := p.wait(); code != 0 {
+			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
+		}
+	}
+	if got := c.sha256(t); got != want {
+		t.Errorf("sha256 %s, undisturbed %s", got, want)
+	}
+}
+
 // TestReplayKilled kills a replay when the tasks are reopened and no copy is
 // appended. The next replay, or else the next run, appends them.
 func TestReplayKilled(t *testing.T) {
