@@ -233,6 +233,7 @@ type Dataset struct {
 	Name       string         `json:"name"`
 	Type       h5.Type        `json:"type"`  // the zero Type: neither numbers nor text
 	Shape      []int64        `json:"shape"` // empty: a single value
+	Layout     h5.Layout      `json:"layout"`
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
 }
 

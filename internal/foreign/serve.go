@@ -232,6 +232,9 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 		return about, err
 	}
 	about.Type, _ = d.Any() // the zero Type says that there is none
+	if about.Layout, err = d.Layout(); err != nil {
+		return about, err
+	}
 	about.Attributes, err = f.Attributes(path)
 	return about, err
 }
