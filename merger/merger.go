@@ -138,7 +138,13 @@ var errChanged = errors.New("the run has begun anew, or its settings have change
 
 // formOf returns what the ledger says of the dataset.
 func (m *Merger) formOf(s *ledger.State) dataset.Form {
+	var changes []message.Accepted
+	for _, a := range s.Accepted() {
+		changes = append(changes, a.Accepted)
+	}
 	return dataset.Form{
+		Changes: changes,
+
 		Digest: m.Digest, Planned: s.Planned(), Rows: s.Settings().Rows,
 		Storage: s.Settings().Storage, Level: s.Settings().Level, Version: m.Version, Begun: s.Begun(),
 	}
@@ -147,7 +153,7 @@ func (m *Merger) formOf(s *ledger.State) dataset.Form {
 // isOf tells whether the partial is still of the form that the run needs.
 func (m *Merger) isOf(s *ledger.State) bool {
 	now := s.Settings()
-	return s.Begun().Equal(m.form.Begun) && now.Rows == m.form.Rows && now.Storage == m.form.Storage && now.Level == m.form.Level
+	return s.Begun().Equal(m.form.Begun) && len(s.Accepted()) == len(m.form.Changes) && now.Rows == m.form.Rows && now.Storage == m.form.Storage && now.Level == m.form.Level
 }
 
 // awaitWork waits until the run is planned and not sealed. It returns true if

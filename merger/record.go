@@ -32,6 +32,7 @@ type Record struct {
 	DuplicateRows int64                  `json:"duplicate_rows"` // computed twice, counted once
 	Workers       map[string]WorkerShare `json:"workers"`
 	Imported      []ImportedRows         `json:"imported,omitempty"`
+	Changes       []ChangedFile          `json:"accepted_changes,omitempty"`
 }
 
 // ImportedRows are the rows of tasks that nobody computed, and the file of
@@ -39,6 +40,13 @@ type Record struct {
 type ImportedRows struct {
 	message.Imported
 	Rows message.Ranges `json:"tasks"`
+}
+
+// ChangedFile is a file of the run that was changed between some of its rows.
+type ChangedFile struct {
+	message.Accepted
+	At   time.Time `json:"at"`
+	Rows int64     `json:"rows_before"` // recorded by then
 }
 
 // WorkerShare is what one worker contributed.
@@ -73,6 +81,9 @@ func WriteRecord(output string, s *ledger.State) error {
 		share.Rows += sh.Rows.Len()
 		share.Seconds += sh.Seconds
 		r.Workers[sh.Worker] = share
+	}
+	for _, a := range s.Accepted() {
+		r.Changes = append(r.Changes, ChangedFile{a.Accepted, a.Time.UTC(), a.Recorded})
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

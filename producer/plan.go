@@ -17,6 +17,9 @@ type Plan struct {
 	Settings *message.Settings
 }
 
+// Continue makes the plan that of a run which was begun with other files.
+func (p *Plan) Continue(d message.Digest, planned *message.Planned) { p.Digest, p.Planned = d, planned }
+
 // NewPlan works out the plan of a spec. It reads every file that the spec
 // names, to hash it and to count the tasks. What is wrong with the spec is
 // returned as spec.Problems.

@@ -146,7 +146,7 @@ func (w *Worker) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.Ledger.View(func(s *ledger.State) { w.planned = s.Planned() })
+	w.Ledger.View(func(s *ledger.State) { w.planned = s.PlannedNow() })
 	if w.simulator, err = w.Simulator(w.planned); err != nil {
 		return fmt.Errorf("start simulator: %w", err)
 	}

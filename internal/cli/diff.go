@@ -191,8 +191,8 @@ func compareColumn(ctx context.Context, a, b *side, d foreign.Dataset) (row int6
 			if perRow > 1 {
 				where = fmt.Sprintf(", element %d", int64(i)%perRow)
 			}
-			return row, fmt.Sprintf("column %s%s: %v in %s, %v in %s", d.Name, where, joined([]any{shownElement(d.Type, rawElement(d.Type, left, i))}), a.path,
-				joined([]any{shownElement(d.Type, rawElement(d.Type, right, i))}), b.path), nil
+			return row, fmt.Sprintf("column %s%s: %v in %s, %v in %s", d.Name, where, joined([]any{shownElement(d.Type, rawElement(d.Type, left, i))}, shownText), a.path,
+				joined([]any{shownElement(d.Type, rawElement(d.Type, right, i))}, shownText), b.path), nil
 		}
 	}
 	return rows, "", nil

@@ -185,6 +185,8 @@ func (st *story) tell(e ledger.Entry) []string {
 		if event.Rows.Contains(index) {
 			return []string{"reopened: a copy is asked for"}
 		}
+	case *message.Accepted:
+		return []string{event.Path + " was changed, and that is accepted"}
 	case *message.Paused, *message.Resumed, *message.Cancelled:
 		return []string{"the run is " + string(event.Kind())}
 	case *message.Sealed:

@@ -70,8 +70,9 @@ type inspectedDataset struct {
 // Limits of what is shown.
 const (
 	shownValues  = 4
-	shownText    = 160 // bytes of values on a line
-	listedValues = 100 // of a dataset that is asked for
+	shownText    = 160  // bytes of values on a line
+	shownNote    = 1000 // the same of an attribute
+	listedValues = 100  // of a dataset that is asked for
 	treeGroups   = 100
 )
 
@@ -276,7 +277,7 @@ func (g *inspected) show(w *tabwriter.Writer) {
 	printAttributes(w, "  ", g.Attributes)
 	for _, d := range g.Datasets {
 		unit, _ := d.Attributes["units"].(string)
-		fmt.Fprintf(w, "  %s\t%s %v\t%s\t%s\t%s\t%s\n", path.Base(d.Path), d.Type, d.Shape, unit, d.Storage, size(d.Bytes), joined(d.Values))
+		fmt.Fprintf(w, "  %s\t%s %v\t%s\t%s\t%s\t%s\n", path.Base(d.Path), d.Type, d.Shape, unit, d.Storage, size(d.Bytes), joined(d.Values, shownText))
 		if len(g.Datasets) == 1 {
 			printAttributes(w, "    ", d.Attributes)
 		}
@@ -286,6 +287,9 @@ func (g *inspected) show(w *tabwriter.Writer) {
 	}
 	if r := g.Record; r != nil {
 		fmt.Fprintf(w, "made by %s, sealed %s, from %s of %s\n", r.Run, r.Sealed.Format("2006-01-02 15:04:05 UTC"), plural(r.Shards, "shard"), plural(len(r.Workers), "worker"))
+		for _, change := range r.Changes {
+			fmt.Fprintf(w, "  %s was changed when %s were recorded: sha256 %s, before that %s\n", change.Path, plural(int(change.Rows), "row"), change.To, change.From)
+		}
 		for _, imported := range r.Imported {
 			fmt.Fprintf(w, "  tasks %s were imported from %s (sha256 %s)\n", imported.Rows, imported.File, imported.SHA256)
 		}
@@ -308,14 +312,14 @@ func printAttributes(w *tabwriter.Writer, indent string, attributes map[string]a
 		if !ok {
 			list = []any{attributes[name]}
 		}
-		fmt.Fprintf(w, "%s@%s = %v\n", indent, name, joined(list))
+		fmt.Fprintf(w, "%s@%s = %v\n", indent, name, joined(list, shownNote))
 	}
 }
 
-func joined(values []any) string {
+func joined(values []any, most int) string {
 	parts := make([]string, len(values))
 	for i, v := range values {
 		parts[i] = fmt.Sprint(v)
 	}
-	return message.FirstLine(strings.Join(parts, " "), shownText)
+	return message.FirstLine(strings.Join(parts, " "), most)
 }

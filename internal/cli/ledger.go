@@ -47,20 +47,6 @@ func eachEvent(ctx context.Context, run *queue.Run, visit func(ledger.Entry)) er
 	return fmt.Errorf("read the ledger of %s: %w", run.ID(), errors.Join(err, ctx.Err()))
 }
 
-// plannedOf returns what the ledger of a run says it is, or nil if the run was
-// never opened.
-func plannedOf(ctx context.Context, conn *queue.Conn, id message.RunID) (*message.Planned, error) {
-	run, err := conn.OpenRun(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	s, err := fold(ctx, run)
-	if err != nil {
-		return nil, err
-	}
-	return s.Planned(), nil
-}
-
 // openRun connects to the broker and opens the run with the id, or without one
 // the newest. The caller must call closing.
 func (a *app) openRun(ctx context.Context, f connectFlags, id string) (run *queue.Run, closing func() error, err error) {

@@ -23,6 +23,7 @@ type producerOptions struct {
 	replicas       int
 	exitWhenSealed bool
 	restart        bool
+	accept         []string
 	metrics        string
 }
 
@@ -42,6 +43,7 @@ time, and start it again: it goes on where the stream ends.`,
 	addURL(c, &o.url)
 	c.Flags().IntVar(&o.replicas, "replicas", 1, "copies of the streams, in a cluster of NATS servers")
 	c.Flags().BoolVar(&o.exitWhenSealed, "exit-when-sealed", false, "end when the run is sealed")
+	addAccept(c, &o.accept)
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew")
 	addMonitor(c, &o.metrics)
 	return c
@@ -104,7 +106,7 @@ func (o producerOptions) open(ctx context.Context, conn *queue.Conn, plan *produ
 	if o.restart {
 		_, err = forget(ctx, conn, plan.Planned.Name)
 	} else {
-		err = refuseChanged(ctx, conn, plan, "windrow producer "+path+" --restart")
+		err = adopt(ctx, conn, plan, o.accept, "windrow producer "+path)
 	}
 	if err != nil {
 		return nil, err

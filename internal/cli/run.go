@@ -22,7 +22,6 @@ import (
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/queue"
-	"windrow/internal/spec"
 	"windrow/internal/supervisor"
 	"windrow/merger"
 	"windrow/producer"
@@ -34,6 +33,7 @@ type runOptions struct {
 	restart    bool
 	keepShards bool
 	keepFailed string
+	accept     []string
 	events     string
 	notify     string
 	imports    []string // files of others whose rows are not computed again: see recover --run
@@ -62,6 +62,7 @@ was. On a finished run it verifies the dataset and computes nothing.`,
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
 	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")
 	addKeepFailed(c, &o.keepFailed)
+	addAccept(c, &o.accept)
 	addEvents(c, &o.events)
 	addNotify(c, &o.notify)
 	return c
@@ -133,7 +134,7 @@ func (c *campaign) open(ctx context.Context) error {
 		if err := c.forget(ctx); err != nil {
 			return err
 		}
-	} else if err := refuseChanged(ctx, c.local.conn, c.plan, "windrow run "+c.specPath+" --restart"); err != nil {
+	} else if err := adopt(ctx, c.local.conn, c.plan, c.options.accept, "windrow run "+c.specPath); err != nil {
 		return err
 	}
 	if _, err := c.local.conn.OpenRun(ctx, c.plan.ID()); errors.Is(err, queue.ErrNoRun) {
@@ -591,32 +592,4 @@ func createRun(ctx context.Context, conn *queue.Conn, plan *producer.Plan, repli
 	}
 	fault.Point(fault.ProducerStreamsCreated)
 	return run, nil
-}
-
-// refuseChanged returns an error if the broker has a run of the same name with
-// other inputs, and says which.
-func refuseChanged(ctx context.Context, conn *queue.Conn, plan *producer.Plan, next string) error {
-	runs, err := conn.Runs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		if r.Name != plan.Planned.Name || r.Digest == plan.Digest {
-			continue
-		}
-		old, err := plannedOf(ctx, conn, r.ID)
-		if err != nil {
-			return err
-		}
-		if old == nil {
-			continue // it was never opened: there is nothing to lose
-		}
-		changes := spec.Differences(old.Spec, plan.Planned.Spec, old.Files, plan.Planned.Files)
-		if old.Model != plan.Planned.Model {
-			changes = append(changes, fmt.Sprintf("simulator version: %s, was %s", plan.Planned.Model, old.Model))
-		}
-		return &exitError{exitUsage, fmt.Errorf("the inputs of %q have changed since run %s:\n  %s\nput them back or change `name` to keep that run; or begin anew",
-			r.Name, r.ID, strings.Join(changes, "\n  ")), next}
-	}
-	return nil
 }

@@ -143,7 +143,7 @@ func (a *app) fromRun(ctx context.Context, o simulateOptions, id string) (_ *sin
 	if err != nil {
 		return nil, err
 	}
-	planned := s.Planned()
+	planned := s.PlannedNow()
 	if planned == nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("%s is not planned yet", run.ID()), "windrow run SPEC"}
 	}

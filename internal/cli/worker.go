@@ -81,7 +81,7 @@ func (o workerOptions) simulator(planned *message.Planned, m *member) (simulator
 	}
 	options := simulator.Options{Files: planned.Files, Log: m.log}
 	if s.Simulator.Command != nil {
-		if options.Dir, err = o.commandDir(m); err != nil {
+		if options.Dir, err = o.commandDir(m, planned); err != nil {
 			return nil, err
 		}
 		if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
@@ -111,7 +111,7 @@ func makeKeepFailed(dir string) (string, error) {
 }
 
 // commandDir returns the directory in which the run's command may run.
-func (o workerOptions) commandDir(m *member) (string, error) {
+func (o workerOptions) commandDir(m *member, planned *message.Planned) (string, error) {
 	if o.allowCommand {
 		return os.Getwd()
 	}
@@ -126,7 +126,7 @@ func (o workerOptions) commandDir(m *member) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if plan.Digest != m.run.Digest() {
+	if plan.Digest != spec.Digest(planned.Spec, planned.Files, planned.Model) { // of the files as they are by now
 		return "", &exitError{exitUsage, fmt.Errorf("run %s is not of %s, whose run is %s", m.run.ID(), o.allowSpec, plan.ID()), ""}
 	}
 	return filepath.Abs(allowed.Dir())

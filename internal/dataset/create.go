@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -89,6 +90,15 @@ func setRootAttributes(f *h5.File, form Form, groups []group) error {
 		{"row_order", "ascending task index"},
 	} {
 		if err := f.SetString(a.name, a.value); err != nil {
+			return err
+		}
+	}
+	if len(form.Changes) > 0 {
+		text, err := json.Marshal(form.Changes)
+		if err != nil {
+			return fmt.Errorf("encode the changes: %w", err)
+		}
+		if err := f.SetString("accepted_changes", string(text)); err != nil {
 			return err
 		}
 	}

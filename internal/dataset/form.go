@@ -24,6 +24,7 @@ type Form struct {
 	Storage message.Storage    // of the root's columns in the finished file; a partial is always contiguous
 	Level   int                // of gzip
 	Version string             // of windrow
+	Changes []message.Accepted // of files of the run, between some of its rows
 	Begun   time.Time          // when the run was planned; not in the file, but a partial is of one beginning
 }
 
@@ -69,7 +70,8 @@ func (f Form) identity(libhdf5 string) (string, error) {
 		Rows    message.RowsPolicy
 		Planned *message.Planned
 		Begun   int64
-	}{FormatVersion, f.Version, libhdf5, f.Digest, f.Rows, f.Planned, f.Begun.UnixNano()})
+		Changes []message.Accepted `json:",omitempty"`
+	}{FormatVersion, f.Version, libhdf5, f.Digest, f.Rows, f.Planned, f.Begun.UnixNano(), f.Changes})
 	if err != nil {
 		return "", fmt.Errorf("encode form: %w", err)
 	}

@@ -52,6 +52,43 @@ func TestHalting(t *testing.T) {
 	}
 }
 
+func TestAcceptedChanges(t *testing.T) {
+	t.Parallel()
+	a, b, c := message.Digest(strings.Repeat("a", 64)), message.Digest(strings.Repeat("b", 64)), message.Digest(strings.Repeat("c", 64))
+	plan := &message.Planned{Name: "test", Tasks: 2, Files: []message.File{{Path: "sim.py", Digest: a}, {Path: "tasks.csv", Digest: a}}}
+	accepted := func(path string, from, to message.Digest) message.Event {
+		return &message.Accepted{Path: path, From: from, To: to}
+	}
+	for name, test := range map[string]struct {
+		events  []message.Event
+		want    message.Digest // of sim.py
+		ignored string
+	}{
+		"none":          {nil, a, ""},
+		"one":           {[]message.Event{accepted("sim.py", a, b)}, b, ""},
+		"two":           {[]message.Event{accepted("sim.py", a, b), shard(0), accepted("sim.py", b, c)}, c, ""},
+		"and back":      {[]message.Event{accepted("sim.py", a, b), accepted("sim.py", b, a)}, a, ""},
+		"twice":         {[]message.Event{accepted("sim.py", a, b), accepted("sim.py", a, c)}, b, "another one by now"},
+		"of no file":    {[]message.Event{accepted("other.py", a, b)}, a, "other.py is not a file of the run"},
+		"after the end": {[]message.Event{shard(0, 1), sealed(), accepted("sim.py", a, b)}, a, "sealed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := fold(append([]message.Event{plan}, test.events...)...)
+			if got := s.PlannedNow().Files; got[0].Digest != test.want || got[1].Digest != a || s.Planned().Files[0].Digest != a {
+				t.Errorf("files %v, planned %v", got, s.Planned().Files)
+			}
+			ignored, _ := errors.AsType[*ledger.IgnoredError](err)
+			if (ignored == nil) != (test.ignored == "") || ignored != nil && !strings.Contains(ignored.Reason, test.ignored) {
+				t.Errorf("ignored: %v, want %q", err, test.ignored)
+			}
+			if name == "two" && (len(s.Accepted()) != 2 || s.Accepted()[1].Recorded != 1) {
+				t.Errorf("accepted: %+v", s.Accepted())
+			}
+		})
+	}
+}
+
 func TestOverrun(t *testing.T) {
 	t.Parallel()
 	settings := func(allow, abortIf string) *message.Settings {

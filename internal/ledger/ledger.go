@@ -28,6 +28,8 @@
 //   - missing asks for copies of the waiting indexes it names.
 //   - reopened affects only the failed indexes it names: their failures end,
 //     and it asks for copies of them. One that affects an index unseals.
+//   - accepted counts if its from is the digest of that file of the run now; its
+//     to is so afterwards.
 //   - paused and cancelled hold until resumed; cancelled takes the place of
 //     paused. They change no index.
 //   - Requests stay: the one with the highest After holds for an index
@@ -84,6 +86,7 @@ type State struct {
 	settings *message.Settings
 	sealed   *message.Sealed
 	sealedAt uint64
+	accepted []Acceptance
 	halted   message.Kind // KindPaused, KindCancelled or ""
 	haltedAt time.Time
 
@@ -177,6 +180,8 @@ func (s *State) fold(e Entry) *IgnoredError {
 		return s.reject(event)
 	case *message.Missing:
 		return s.miss(e, event)
+	case *message.Accepted:
+		return s.accept(e, event)
 	case *message.Paused, *message.Resumed, *message.Cancelled:
 		return s.halt(event.Kind(), e.Time)
 	case *message.Sealed:
@@ -318,6 +323,26 @@ func (s *State) miss(e Entry, event *message.Missing) *IgnoredError {
 	if !asked {
 		return late("no task waits that was not asked for already")
 	}
+	return nil
+}
+
+// Acceptance is a change of a file that counts.
+type Acceptance struct {
+	message.Accepted
+	Time     time.Time
+	Recorded int64 // rows until then
+}
+
+func (s *State) accept(e Entry, event *message.Accepted) *IgnoredError {
+	now := s.PlannedNow().Files
+	i := slices.IndexFunc(now, func(f message.File) bool { return f.Path == event.Path })
+	if i < 0 {
+		return breach("%s is not a file of the run", message.Cut(event.Path, 80))
+	}
+	if now[i].Digest != event.From {
+		return late("that file is another one by now")
+	}
+	s.accepted = append(s.accepted, Acceptance{*event, e.Time, s.recorded})
 	return nil
 }
 

@@ -50,6 +50,27 @@ func (s *State) Last() uint64 { return s.last }
 // Planned returns what the run is, or nil as long as nothing is planned.
 func (s *State) Planned() *message.Planned { return s.planned }
 
+// PlannedNow is Planned with its files as they are by now: as those say that
+// changes were accepted.
+func (s *State) PlannedNow() *message.Planned {
+	if s.planned == nil || len(s.accepted) == 0 {
+		return s.planned
+	}
+	now := *s.planned
+	now.Files = slices.Clone(now.Files)
+	for _, a := range s.accepted {
+		for i := range now.Files {
+			if now.Files[i].Path == a.Path {
+				now.Files[i].Digest = a.To
+			}
+		}
+	}
+	return &now
+}
+
+// Accepted returns the changes of files that were accepted, in their order.
+func (s *State) Accepted() []Acceptance { return s.accepted }
+
 // Begun returns when the run was planned, by the broker's clock. It is the same
 // for everybody who reads the ledger, also after the broker was put back to an
 // older copy, and another one when the run was begun anew.

@@ -22,6 +22,7 @@ type Kind string
 const (
 	KindPlanned  Kind = "planned"  // producer
 	KindSettings Kind = "settings" // producer
+	KindAccepted Kind = "accepted" // producer
 	KindShard    Kind = "shard"    // worker
 	KindFailed   Kind = "failed"   // worker
 	KindRejected Kind = "rejected" // merger
@@ -35,7 +36,7 @@ const (
 )
 
 // Event is one entry of the ledger: *Planned, *Settings, *Shard, *Failed,
-// *Rejected, *Missing, *Reopened, *Paused, *Resumed, *Cancelled or *Sealed.
+// *Accepted, *Rejected, *Missing, *Reopened, *Paused, *Resumed, *Cancelled or *Sealed.
 type Event interface {
 	Kind() Kind
 	validate() error
@@ -59,6 +60,14 @@ type Planned struct {
 type File struct {
 	Path   string `json:"path"` // as the spec writes it
 	Digest Digest `json:"sha256"`
+}
+
+// Accepted says that a file of the run was changed, and that rows computed with
+// it as it was and as it is may stand in one dataset. The run's digest stays.
+type Accepted struct {
+	Path string `json:"path"` // as the spec writes it
+	From Digest `json:"from"`
+	To   Digest `json:"to"`
 }
 
 // Settings may change between starts of a run without changing its rows.
@@ -297,6 +306,9 @@ func (*Reopened) Kind() Kind { return KindReopened }
 func (*Sealed) Kind() Kind { return KindSealed }
 
 // Kind implements Event.
+func (*Accepted) Kind() Kind { return KindAccepted }
+
+// Kind implements Event.
 func (*Paused) Kind() Kind { return KindPaused }
 
 // Kind implements Event.
@@ -389,6 +401,8 @@ func newEvent(kind Kind) Event {
 		return &Missing{}
 	case KindReopened:
 		return &Reopened{}
+	case KindAccepted:
+		return &Accepted{}
 	case KindPaused:
 		return &Paused{}
 	case KindResumed:
@@ -628,6 +642,13 @@ func (r *Rejected) validate() error {
 func (m *Missing) validate() error { return checkRequest(m.Rows) }
 
 func (r *Reopened) validate() error { return checkRequest(r.Rows) }
+
+func (a *Accepted) validate() error {
+	if a.Path == "" || len(a.Path) > MaxRecordBytes {
+		return fmt.Errorf("a path of %d bytes: 1 to %d", len(a.Path), MaxRecordBytes)
+	}
+	return errors.Join(a.From.Validate(), a.To.Validate())
+}
 
 func (*Paused) validate() error    { return nil }
 func (*Resumed) validate() error   { return nil }

@@ -84,7 +84,7 @@ func with[E any](e E, change func(E)) E {
 func validEvents() []message.Event {
 	return []message.Event{
 		planned(), settings(), shard(), failed(), rejected(), missing(), reopened(), sealed(),
-		&message.Paused{}, &message.Resumed{}, &message.Cancelled{},
+		&message.Accepted{Path: "sim.py", From: digest, To: other}, &message.Paused{}, &message.Resumed{}, &message.Cancelled{},
 	}
 }
 

@@ -31,7 +31,7 @@ var reading = []string{
 var writing = map[Role][]string{
 	Producer: {
 		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.STREAM.DELETE.*",
-		"windrow.*.task", "windrow.*.event.planned", "windrow.*.event.settings",
+		"windrow.*.task", "windrow.*.event.planned", "windrow.*.event.settings", "windrow.*.event.accepted",
 	},
 	Worker: {"$JS.ACK.*.workers.>", "windrow.*.event.shard", "windrow.*.event.failed", "windrow.*.beat.worker"},
 	Merger: {
