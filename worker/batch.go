@@ -26,6 +26,7 @@ type held struct {
 type batch struct {
 	rows     *table.Block
 	digests  []uint64 // of the rows, taken when they were computed
+	retried  []message.Retried
 	failures []message.Failure
 	answered []held
 	seconds  float64
@@ -186,6 +187,9 @@ func (w *Worker) computeTask(ctx context.Context, b *batch, t held) error {
 		case failure == nil:
 			w.pace.observe(time.Since(start))
 			b.digests = append(b.digests, b.rows.Row(b.rows.Len()-1).Digest())
+			if attempt > 1 && len(b.retried) < message.MaxRetried {
+				b.retried = append(b.retried, message.Retried{Index: t.task.Index, Attempts: attempt})
+			}
 			return nil
 		case attempt > w.settings.Retry.Budget(failure.Class):
 			w.pace.observe(time.Since(start))

@@ -122,7 +122,7 @@ func (w *Worker) writeShard(b *batch) (_ *message.Shard, err error) {
 	fault.Point(fault.WorkerDirSynced)
 	return &message.Shard{
 		Name: name, SHA256: sum, Bytes: size, Rows: message.RangesOf(tasks),
-		Worker: w.ID, Seconds: b.seconds, Folder: w.Folder,
+		Worker: w.ID, Seconds: b.seconds, Folder: w.Folder, Retried: b.retried,
 	}, nil
 }
 

@@ -145,6 +145,16 @@ func indexOf(ctx context.Context, run *queue.Run, s *ledger.State, task string) 
 	return indexOfKey(ctx, run, s, task)
 }
 
+// attemptAt returns the attempt at which a task gave its row.
+func attemptAt(event *message.Shard, index int64) int {
+	for _, r := range event.Retried {
+		if r.Index == index {
+			return r.Attempts
+		}
+	}
+	return 1
+}
+
 // story is what the ledger says about one task.
 type story struct {
 	task   int64
@@ -160,7 +170,8 @@ func (st *story) tell(e ledger.Entry) []string {
 	case *message.Shard:
 		if event.Rows.Contains(index) {
 			st.shards[e.Seq] = event.Name
-			return []string{fmt.Sprintf("recorded by %s in %s, with %s", event.Worker, event.Name, plural(int(event.Rows.Len()), "row"))}
+			return []string{fmt.Sprintf("recorded by %s in %s, with %s, at attempt %d", event.Worker, event.Name,
+				plural(int(event.Rows.Len()), "row"), attemptAt(event, index))}
 		}
 	case *message.Failed:
 		for _, f := range event.Failures {

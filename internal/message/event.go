@@ -191,6 +191,16 @@ type Shard struct {
 	Folder  string  `json:"folder"`  // nonce of the shards folder
 
 	Imported *Imported `json:"imported,omitempty"` // where the rows are from, if nobody computed them
+	Retried  []Retried `json:"retried,omitempty"`  // rows that took several attempts; of very many the first
+}
+
+// MaxRetried is how many rows a shard tells the attempts of.
+const MaxRetried = 1000
+
+// Retried is a row that took more than one attempt.
+type Retried struct {
+	Index    int64 `json:"index"`
+	Attempts int   `json:"attempts"`
 }
 
 // Imported is the file of another program from which rows were taken.
@@ -513,6 +523,14 @@ func (s *Shard) validate() error {
 	}
 	if !upTo(math.MaxFloat64, s.Seconds) {
 		return fmt.Errorf("%v seconds: 0 or more", s.Seconds)
+	}
+	if len(s.Retried) > MaxRetried {
+		return fmt.Errorf("%d retried rows: %d at most", len(s.Retried), MaxRetried)
+	}
+	for _, r := range s.Retried {
+		if !s.Rows.Contains(r.Index) || r.Attempts < 2 {
+			return fmt.Errorf("row %d after %d attempts: it is none of the shard's, or took one", r.Index, r.Attempts)
+		}
 	}
 	if s.Imported != nil {
 		if err := s.Imported.validate(); err != nil {

@@ -132,6 +132,9 @@ func TestEventBounds(t *testing.T) {
 		"planned: long key":         {planWithLongKey(), "a key has 20480 bytes: 16384 at most"},
 		"planned: file digest":      {with(planned(), func(p *message.Planned) { p.Files[0].Digest = "x" }), `file "tasks.csv": digest "x"`},
 
+		"shard: retried of others": {with(shard(), func(s *message.Shard) { s.Retried = []message.Retried{{Index: 999_999, Attempts: 2}} }), "row 999999 after 2 attempts"},
+		"shard: retried once":      {with(shard(), func(s *message.Shard) { s.Retried = []message.Retried{{Index: s.Rows[0].First, Attempts: 1}} }), "or took one"},
+
 		"settings: path as output":   {with(settings(), func(s *message.Settings) { s.Output = "/etc/passwd" }), "not a plain file name"},
 		"settings: hidden output":    {with(settings(), func(s *message.Settings) { s.Output = ".windrow" }), "not a plain file name"},
 		"settings: parent":           {with(settings(), func(s *message.Settings) { s.Output = ".." }), "not a plain file name"},
