@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"windrow/internal/fault"
 )
 
 func contains(text []byte, part string) bool { return bytes.Contains(text, []byte(part)) }
@@ -71,6 +73,69 @@ func TestFailingTasks(t *testing.T) {
 				t.Errorf("the datasets of 1 and 5 workers differ: %v", sums)
 			}
 		})
+	}
+}
+
+// TestFewFailures is a campaign of which three in a hundred tasks fail, in four
+// ways, with one worker and with five.
+func TestFewFailures(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	spec := specOf(map[string]string{
+		"tasks":     "{matrix: {farm_id: 0..2, seed: 1..130}}",
+		"simulator": "{command: [python3, trouble.py], timeout: 4s}",
+		"columns":   "[{name: aep, type: f64, unit: GWh, min: 0, finite: true}]",
+		"retry":     "{error: 1, crash: 1, timeout: 0, invalid_output: 0}",
+		"failures":  "{allow: 5%}",
+	})
+	var sums, groups []string
+	for _, workers := range []string{"1", "5"} {
+		c := newCampaign(t, spec)
+		c.addTrouble(t)
+		c.run(t, 3, "run", "spec.yaml", "--workers", workers)
+		stdout, _ := c.run(t, 0, "failed")
+		if !strings.Contains(stdout, "12 tasks of 390 failed") {
+			t.Errorf("`windrow failed` says:\n%s", stdout)
+		}
+		sums, groups = append(sums, c.sha256(t)), append(groups, c.failedGroups(t))
+	}
+	if sums[0] != sums[1] || groups[0] != groups[1] {
+		t.Errorf("1 and 5 workers differ: %v\n%v", sums, groups)
+	}
+}
+
+// TestFullDiskWhileAFailureIsRecorded fills the broker's disk while the first
+// task, which fails, is in hand: the failure is recorded when there is room.
+func TestFullDiskWhileAFailureIsRecorded(t *testing.T) {
+	t.Parallel()
+	spec := specOf(map[string]string{
+		"tasks":     "{matrix: {farm_id: 0..1, seed: [3, 1, 2, 4]}}",
+		"simulator": "{command: [python3, trouble.py], timeout: 4s}",
+		"columns":   "[{name: aep, type: f64, unit: GWh, min: 0, finite: true}]",
+		"retry":     "{error: 0}",
+		"failures":  "{allow: 2}",
+	})
+	calm := newCampaign(t, spec)
+	calm.addTrouble(t)
+	calm.run(t, 3, "run", "spec.yaml", "--workers", "1")
+
+	c := newCampaign(t, spec)
+	c.addTrouble(t)
+	dir := c.smallDisk(t, 4, ".windrow", "broker")
+	hold, held, release := c.hold(t, "disk")
+	p := c.start(t, []string{"WINDROW_FAULT=" + fault.WorkerSimulated + "=hold@" + hold}, "run", "spec.yaml", "--workers", "1")
+	held()
+	filler := fill(t, dir)
+	release()
+	if code := p.wait(); code != 6 || !strings.Contains(p.stderr.String(), "no space") || !strings.Contains(p.stderr.String(), "next: windrow run spec.yaml") {
+		t.Errorf("exit code %d:\n%s", code, &p.stderr)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	c.run(t, 3, "run", "spec.yaml", "--workers", "1")
+	if got, want := c.sha256(t), calm.sha256(t); got != want || c.failedGroups(t) != calm.failedGroups(t) {
+		t.Errorf("sha256 %s, undisturbed %s; groups %s, %s", got, want, c.failedGroups(t), calm.failedGroups(t))
 	}
 }
 
