@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/queue"
+	"windrow/internal/shard"
 	"windrow/internal/spec"
 	"windrow/producer"
 )
@@ -46,13 +48,11 @@ func adopt(ctx context.Context, conn *queue.Conn, plan *producer.Plan, accept []
 		}
 		c := changeOf(s, plan)
 		sealed, _ := s.Sealed()
-		if !c.onlyFiles() || len(c.files) > 0 && (sealed != nil || !c.accepted(plan, accept)) {
+		if !c.onlyFiles() || len(c.files) > 0 && (sealed != nil || !c.accepted(plan.Spec.Dir(), accept)) {
 			return c.refuse(run.ID(), s, command)
 		}
-		for _, event := range c.files {
-			if _, err := run.Publish(ctx, &event); err != nil {
-				return fmt.Errorf("accept the change of %s: %w", event.Path, err)
-			}
+		if err := c.publish(ctx, run); err != nil {
+			return err
 		}
 		plan.Continue(s.Digest(), s.Planned())
 		return nil
@@ -87,12 +87,13 @@ func changeOf(s *ledger.State, plan *producer.Plan) change {
 // onlyFiles tells whether nothing else has changed.
 func (c change) onlyFiles() bool { return len(c.lines) == len(c.files) }
 
-// accepted tells whether the user has named each file.
-func (c change) accepted(plan *producer.Plan, accept []string) bool {
+// accepted tells whether the user has named each file, as the spec does or from
+// here; dir is where the spec is.
+func (c change) accepted(dir string, accept []string) bool {
 	for _, f := range c.files {
 		if !slices.ContainsFunc(accept, func(name string) bool {
 			name = filepath.Clean(name)
-			return name == f.Path || name == filepath.Join(plan.Spec.Dir(), f.Path)
+			return name == f.Path || name == filepath.Join(dir, f.Path)
 		}) {
 			return false
 		}
@@ -107,17 +108,68 @@ func (c change) refuse(id message.RunID, s *ledger.State, command string) error 
 	if !c.onlyFiles() || sealed != nil {
 		return &exitError{exitUsage, errors.New(text + "put them back or change `name` to keep that run; or begin anew"), command + " --restart"}
 	}
-	next := []string{command}
+	text += "put them back, or begin anew with --restart; or accept that rows are mixed:\n  " + mixture(s)
+	return &exitError{exitUsage, errors.New(text), command + c.flags()}
+}
+
+// flags returns what accepts the changes.
+func (c change) flags() string {
+	var flags strings.Builder
 	for _, f := range c.files {
-		next = append(next, "--accept-changed", f.Path)
+		flags.WriteString(" --accept-changed " + f.Path)
 	}
-	text += "put them back, or begin anew with --restart; or accept that rows are mixed:\n  "
+	return flags.String()
+}
+
+// mixture says which rows would be of which files.
+func mixture(s *ledger.State) string {
 	if done := recordedRanges(s); len(done) > 0 {
-		text += fmt.Sprintf("tasks %s were computed before the change, and stay; all others are computed after it", done)
-	} else {
-		text += "no row was computed before the change"
+		return fmt.Sprintf("tasks %s were computed before the change, and stay; all others are computed after it", done)
 	}
-	return &exitError{exitUsage, errors.New(text), strings.Join(next, " ")}
+	return "no row was computed before the change"
+}
+
+// publish makes the changes those of the run.
+func (c change) publish(ctx context.Context, run *queue.Run) error {
+	for _, event := range c.files {
+		if _, err := run.Publish(ctx, &event); err != nil {
+			return fmt.Errorf("accept the change of %s: %w", event.Path, err)
+		}
+	}
+	return nil
+}
+
+// changedHere looks at the files of the run's simulator in this directory, if
+// they are here: a replay knows no spec.
+func changedHere(s *ledger.State) (change, error) {
+	decoded, err := spec.Decode(s.Planned().Spec)
+	if err != nil {
+		return change{}, fmt.Errorf("read the spec in the ledger: %w", err)
+	}
+	var c change
+	for _, f := range s.PlannedNow().Files {
+		sum, _, err := shard.Hash(f.Path)
+		if err != nil || sum == f.Digest || f.Path == decoded.Tasks.File {
+			continue // it is not here, or what it was
+		}
+		c.files = append(c.files, message.Accepted{Path: f.Path, From: f.Digest, To: sum})
+		c.lines = append(c.lines, f.Path)
+	}
+	return c, nil
+}
+
+// say tells on w what a replay would mix.
+func (c change) say(w io.Writer, s *ledger.State) {
+	fmt.Fprintf(w, "%s has changed since the run was planned: %s\n", strings.Join(c.lines, ", "), mixture(s))
+}
+
+// refuseReplay wants the changes accepted.
+func (c change) refuseReplay(id message.RunID, o replayOptions) error {
+	next := fmt.Sprintf("windrow replay %s %s%s%s", id, o.selectors(), c.flags(), o.again())
+	if o.reopen {
+		next += " --reopen"
+	}
+	return &exitError{exitUsage, errors.New("rows of both would be mixed: put the file back, or accept it"), next}
 }
 
 // recordedRanges returns the tasks whose rows are there.

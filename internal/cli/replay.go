@@ -25,6 +25,7 @@ type replayOptions struct {
 	tasks                []int64
 	keys, classes, group []string
 	dryRun, wait, reopen bool
+	accept               []string
 }
 
 func newReplay(a *app) *cobra.Command {
@@ -41,13 +42,17 @@ Selectors add up. What is recorded is never computed again. Killed at any
 moment, the same command goes on.
 
 A sealed run is opened again only with --reopen. Its dataset stays until the
-new one is verified.`,
+new one is verified.
+
+Where a script of the run that is here has changed, because you have mended it,
+replay says which rows were computed before, and wants --accept-changed.`,
 		Example: `  windrow replay --failed
   windrow replay --task 17 --task 23
   windrow replay --key farm_id=3,farm_type=1,seed=7
   windrow replay --class crash --dry-run
   windrow replay --group 3f2a1c --wait
-  windrow replay tenders-1a2b3c4d --failed --reopen`,
+  windrow replay tenders-1a2b3c4d --failed --reopen
+  windrow replay --failed --accept-changed sim.py`,
 		Args: between(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
@@ -65,6 +70,7 @@ new one is verified.`,
 	c.Flags().BoolVar(&o.missing, "missing", false, "tasks that were delivered, but are neither recorded nor failed; the merger asks for these by itself when nobody is computing")
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "only say what would be computed again")
 	c.Flags().BoolVar(&o.wait, "wait", false, "wait until the workers have computed them; ends with 4 if some failed again")
+	addAccept(c, &o.accept)
 	c.Flags().BoolVar(&o.reopen, "reopen", false, "also if the run is sealed")
 	return c
 }
@@ -103,6 +109,16 @@ func (a *app) replay(ctx context.Context, o replayOptions, id string) (err error
 		return &exitError{exitUsage, fmt.Errorf("%s is sealed; its %s can be computed again if you open it", run.ID(),
 			plural(len(chosen.failed), "failed task")), fmt.Sprintf("windrow replay %s %s --reopen%s", run.ID(), o.selectors(), o.again())}
 	}
+	changed, err := changedHere(s)
+	if err != nil {
+		return err
+	}
+	if changed.onlyFiles() && len(changed.files) > 0 && !changed.accepted("", o.accept) {
+		changed.say(a.stderr, s)
+		if !o.dryRun {
+			return changed.refuseReplay(run.ID(), o)
+		}
+	}
 	if o.dryRun {
 		return nil
 	}
@@ -110,6 +126,9 @@ func (a *app) replay(ctx context.Context, o replayOptions, id string) (err error
 		return err
 	}
 	asked := append(slices.Clone(chosen.failed), chosen.lost...)
+	if err := changed.publish(ctx, run); err != nil { // reopened first: a sealed run takes nothing else
+		return err
+	}
 	if len(chosen.failed) > 0 {
 		fmt.Fprintf(a.stdout, "%s reopened\n", plural(len(chosen.failed), "task"))
 	}

@@ -22,7 +22,7 @@ type Kind string
 const (
 	KindPlanned  Kind = "planned"  // producer
 	KindSettings Kind = "settings" // producer
-	KindAccepted Kind = "accepted" // producer
+	KindAccepted Kind = "accepted" // producer or operator
 	KindShard    Kind = "shard"    // worker
 	KindFailed   Kind = "failed"   // worker
 	KindRejected Kind = "rejected" // merger

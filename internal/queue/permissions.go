@@ -39,7 +39,7 @@ var writing = map[Role][]string{
 	},
 	Operator: {
 		"$JS.API.STREAM.DELETE.*", "windrow.*.event.reopened", "windrow.*.event.missing", "windrow.*.task",
-		"windrow.*.event.paused", "windrow.*.event.resumed", "windrow.*.event.cancelled",
+		"windrow.*.event.paused", "windrow.*.event.resumed", "windrow.*.event.cancelled", "windrow.*.event.accepted",
 	},
 }
 

@@ -21,7 +21,7 @@ func TestRolesMayNoMore(t *testing.T) {
 		"windrow.tenders-1a2b3c4d.task":                                 {queue.Producer, queue.Operator},
 		"windrow.tenders-1a2b3c4d.event.planned":                        {queue.Producer},
 		"windrow.tenders-1a2b3c4d.event.settings":                       {queue.Producer},
-		"windrow.tenders-1a2b3c4d.event.accepted":                       {queue.Producer},
+		"windrow.tenders-1a2b3c4d.event.accepted":                       {queue.Producer, queue.Operator},
 		"windrow.tenders-1a2b3c4d.event.shard":                          {queue.Worker},
 		"windrow.tenders-1a2b3c4d.event.failed":                         {queue.Worker},
 		"windrow.tenders-1a2b3c4d.event.rejected":                       {queue.Merger},
