@@ -67,6 +67,7 @@ build_packages() {
 test_packages() {
   /usr/bin/python3 -c 'import h5py, numpy' 2>/dev/null || echo python3 python3-numpy python3-h5py
   /usr/bin/python3 -c 'import netCDF4' 2>/dev/null || echo python3-netcdf4
+  /usr/bin/python3 -c 'import h5netcdf, xarray' 2>/dev/null || echo python3-h5netcdf python3-xarray
   command -v h5dump >/dev/null || echo hdf5-tools
   command -v strace >/dev/null || echo strace # lets system calls fail
 }

@@ -19,15 +19,31 @@ func TestIndependentReader(t *testing.T) {
 	if err != nil || len(shards) == 0 {
 		t.Fatalf("shards: %v, %v", shards, err)
 	}
-	script, err := filepath.Abs("testdata/python/reader.py")
+	if out := c.python(t, "testdata/python/reader.py", append([]string{c.path("out.h5")}, shards...)...); out != "dataset 12\nshards 12\n" {
+		t.Errorf("reader.py says:\n%s", out)
+	}
+	c.python(t, "testdata/python/poolish.py", append([]string{c.path("out.h5")}, shards...)...)
+	c.python(t, "testdata/python/xarray_reader.py", c.path("out.h5"))
+	if out := c.python(t, "../examples/load.py", c.path("out.h5")); !containsLine(out, "storm: 12 of 12 tasks, 0 failed") || !containsLine(out, "  aep ") {
+		t.Errorf("load.py says:\n%s", out)
+	}
+}
+
+// python runs a script of this repository in the campaign's directory, with the
+// Python that has h5py, and returns what it printed.
+func (c *campaign) python(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	path, err := filepath.Abs(script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{script, c.path("out.h5")}, shards...)
-	out, err := exec.Command("/usr/bin/python3", args...).CombinedOutput()
-	if err != nil || string(out) != "dataset 12\nshards 12\n" {
-		t.Errorf("%v\n%s", err, out)
+	command := exec.Command("/usr/bin/python3", append([]string{path}, args...)...)
+	command.Dir = c.dir
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", script, err, out)
 	}
+	return string(out)
 }
 
 // TestH5dump has the tools of the HDF Group read it, too.
