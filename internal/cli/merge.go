@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"windrow/internal/foreign"
+	"windrow/internal/message"
 	"windrow/internal/rescue"
 	"windrow/internal/shard"
 	"windrow/internal/version"
@@ -23,6 +27,7 @@ type mergeOptions struct {
 	key          []string
 	sort         string
 	strings      string
+	storage      string
 	common       bool
 	removeInputs bool
 }
@@ -45,7 +50,8 @@ lost with corrupt files that --max-failures allows; 5, and no output, if there
 are more of them, or no valid file.`,
 		Example: `  windrow merge worker_*.h5 -o campaign.h5
   windrow merge worker_*.h5 -o campaign.h5 --max-failures 2
-  windrow merge worker_*.h5 -o campaign.h5 --key farm_id,farm_type,seed --sort key`,
+  windrow merge worker_*.h5 -o campaign.h5 --key farm_id,farm_type,seed --sort key
+  windrow merge worker_*.h5 -o campaign.h5 --storage gzip`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(args); err != nil {
@@ -60,6 +66,7 @@ are more of them, or no valid file.`,
 	c.Flags().StringSliceVar(&o.key, "key", nil, "datasets whose values together identify a row; of rows with the same the first is taken")
 	c.Flags().StringVar(&o.sort, "sort", "", `order of the rows: "key", or nothing for that of the files`)
 	c.Flags().StringVar(&o.strings, "strings", "fixed", `text of any length becomes "fixed", or stays "vlen"`)
+	c.Flags().StringVar(&o.storage, "storage", string(message.Contiguous), `how columns lie in the file: "contiguous", or in "chunked" or "gzip" pieces, to which rows can be appended`)
 	c.Flags().BoolVar(&o.common, "common", false, "leave out the datasets that not all files have, with the same type")
 	c.Flags().BoolVar(&o.removeInputs, "remove-inputs", false, "remove the files whose rows are in the output, once it is verified")
 	return c
@@ -80,8 +87,14 @@ func (o *mergeOptions) check(files []string) error {
 	case o.strings != "fixed" && o.strings != "vlen":
 		return fmt.Errorf("--strings %s: fixed and vlen are allowed", o.strings)
 	}
+	if !slices.Contains([]message.Storage{message.Contiguous, message.Chunked, message.Gzip}, message.Storage(o.storage)) {
+		return fmt.Errorf("--storage %s: contiguous, chunked and gzip are allowed", o.storage)
+	}
 	if _, err := os.Lstat(o.output); err == nil {
 		return fmt.Errorf("%s exists: move it away, or choose another --output", o.output)
+	}
+	if dir := filepath.Dir(o.output); unix.Access(dir, unix.W_OK) != nil { // said before the files are read
+		return fmt.Errorf("--output %s: nothing can be written in %s", o.output, dir)
 	}
 	return nil
 }
@@ -173,13 +186,18 @@ func (m *merging) enough() error {
 		return &exitError{exitCorrupt, errors.New("no valid file: nothing was merged"), ""}
 	case m.corrupt > m.options.maxFailures:
 		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt, %d allowed (--max-failures): nothing was merged",
-			humanize.Comma(int64(m.corrupt)), plural(len(m.sources)+m.corrupt, "file"), m.options.maxFailures), ""}
+			humanize.Comma(int64(m.corrupt)), plural(len(m.sources)+m.corrupt, "file"), m.options.maxFailures), fmt.Sprintf("the same with --max-failures %d", m.corrupt)}
 	}
 	return nil
 }
 
 func (m *merging) rescueOptions() rescue.Options {
+	storage, level := message.Storage(m.options.storage), 0
+	if storage == message.Gzip {
+		level = message.MinLevel // higher ones take longer and save little
+	}
 	return rescue.Options{
+		Storage: storage, Level: level,
 		Output: m.options.output, Key: m.options.key, Sort: m.options.sort == "key",
 		Varying: m.options.strings == "vlen", Common: m.options.common,
 		Source: fmt.Sprintf("merged by windrow %s from %s", version.Windrow, plural(len(m.sources), "file")),

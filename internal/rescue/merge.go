@@ -15,6 +15,7 @@ import (
 	"windrow/internal/atomicfile"
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
+	"windrow/internal/message"
 )
 
 // Options of a merge.
@@ -25,6 +26,8 @@ type Options struct {
 	Varying bool     // texts of any length stay so
 	Common  bool     // leave out the datasets that not all files have
 	Source  string   // says in the output how it was made
+	Storage message.Storage
+	Level   int // of gzip
 }
 
 // Report is what a merge did.
@@ -67,16 +70,27 @@ func Merge(ctx context.Context, r *foreign.Reader, sources []*Source, o Options)
 		return report, err
 	}
 	temporary := o.Output + ".tmp"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return report, err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temporary) // the first error counts
+	packed := temporary + ".packed"
+	for _, path := range []string{temporary, packed} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return report, err
 		}
-	}()
+		defer func() {
+			if err != nil {
+				_ = os.Remove(path) // the first error counts
+			}
+		}()
+	}
 	if err := m.write(ctx, temporary); err != nil {
 		return report, err
+	}
+	if o.Storage != message.Contiguous {
+		if err := m.pack(ctx, temporary, packed); err != nil {
+			return report, err
+		}
+		if err := os.Rename(packed, temporary); err != nil {
+			return report, err
+		}
 	}
 	if err := atomicfile.Sync(temporary); err != nil {
 		return report, err
@@ -162,17 +176,24 @@ func (m *merge) write(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := m.copyAttributes(f); err != nil {
+		return err
+	}
+	m.sums = make([]uint64, m.report.Rows)
+	for _, c := range m.schema.columns {
+		if err := m.writeColumn(ctx, f, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *merge) copyAttributes(f *h5.File) error {
 	if err := f.SetString("source", m.options.Source); err != nil {
 		return err
 	}
 	for _, a := range m.schema.attributes {
 		if err := copyAttribute(f, a); err != nil {
-			return err
-		}
-	}
-	m.sums = make([]uint64, m.report.Rows)
-	for _, c := range m.schema.columns {
-		if err := m.writeColumn(ctx, f, c); err != nil {
 			return err
 		}
 	}
