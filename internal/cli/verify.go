@@ -30,7 +30,9 @@ func newVerify(a *app) *cobra.Command {
 		Short: "Check a dataset from its own manifest",
 		Long: `Check a dataset from its own manifest: the content of every column and all
 other bytes are what they were when the file was sealed, the rows are in task
-order, and with the failed tasks they are all tasks of the run.
+order, and with the failed tasks they are all tasks of the run. The keys of the
+rows are those of the task list in the dataset's own spec, unless that names a
+file of tasks.
 
 --recompute N also computes the energy of N farms again, evenly spaced over a
 dataset of the windfarm model, from their stored layouts; aep and
@@ -76,6 +78,9 @@ func (a *app) verify(ctx context.Context, path string, rows int64) error {
 	fmt.Fprintf(a.stdout, "%s: verified\n", path)
 	fmt.Fprintf(a.stdout, "  rows     %s of %s tasks, %d failed\n", humanize.Comma(report.Rows), humanize.Comma(report.Tasks), report.Failed)
 	fmt.Fprintf(a.stdout, "  content  %s\n", plural(len(report.Contents), "digest")+" as in the manifest")
+	if report.Keys > 0 {
+		fmt.Fprintf(a.stdout, "  keys     of %s as the spec says\n", plural(int(report.Keys), "row"))
+	}
 	if rows > 0 {
 		fmt.Fprintf(a.stdout, "  farms    %s computed again, with the same bits\n", humanize.Comma(report.Recomputed))
 	}
@@ -88,6 +93,7 @@ func (a *app) verify(ctx context.Context, path string, rows int64) error {
 // insideReport is what the child prints.
 type insideReport struct {
 	dataset.Report
+	Keys       int64 // rows whose key is the one that the spec says
 	Recomputed int64 // rows
 }
 
@@ -146,6 +152,10 @@ func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
 	if err != nil {
 		return err
 	}
+	keys, err := checkTasks(ctx, path, report.Tasks)
+	if err != nil {
+		return err
+	}
 	recomputed, err := int64(0), error(nil)
 	if rows > 0 {
 		recomputed, err = recompute(path, rows)
@@ -153,7 +163,7 @@ func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(a.stdout).Encode(insideReport{report, recomputed})
+	return json.NewEncoder(a.stdout).Encode(insideReport{report, keys, recomputed})
 }
 
 // checkSealed makes sure that the dataset is the file that was sealed.
