@@ -102,11 +102,42 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// TestGuarantees holds docs/GUARANTEES.md to its tests: each promise and each
+// event names some, and they exist.
+func TestGuarantees(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/GUARANTEES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, rows := testNames(t), 0
+	name := regexp.MustCompile("`(Test\\w+|\\w+\\.txt)`")
+	for line := range strings.Lines(string(document)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 || strings.HasPrefix(cells[1], "---") || strings.Contains(cells[2], "tried by") {
+			continue
+		}
+		rows++
+		named := name.FindAllStringSubmatch(cells[2], -1)
+		if len(named) == 0 {
+			t.Errorf("nothing tries %q", cells[1])
+		}
+		for _, m := range named {
+			if !known[m[1]] {
+				t.Errorf("%s: there is no test %s", cells[1], m[1])
+			}
+		}
+	}
+	if rows < 15 {
+		t.Errorf("the document has %d entries", rows)
+	}
+}
+
 // testNames returns the tests that there are, and the scripts.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	for _, pattern := range []string{"*_test.go", "../worker/*_test.go", "testdata/script/*.txt"} {
+	for _, pattern := range []string{"*_test.go", "../worker/*_test.go", "../merger/*_test.go", "../internal/*/*_test.go", "testdata/script/*.txt"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal("no files: ", pattern, err)
