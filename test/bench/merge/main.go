@@ -1,0 +1,257 @@
+// Command merge measures the merger's work on files alone, without a broker:
+// shards into a partial, and that into a dataset.
+//
+//	merge make DIR ORDER [SHARDS ROWS]   writes shards; ORDER is blocks or random
+//	merge run DIR OUT.h5 STORAGE         merges them and keeps the dataset
+//
+// The rows are those of a campaign: layouts of 20 to 100 turbines, NaN beyond,
+// and five numbers and texts, 1648 bytes. Blocks of 256 rows are dealt to the
+// shards in turn, or single rows at random. The second prints the seconds until
+// the rows were in place, until they were durable, until the dataset was
+// verified and had its name, and what a verification alone takes; and the most
+// memory that the process had until then, in MiB.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"windrow/internal/dataset"
+	"windrow/internal/message"
+	"windrow/internal/shard"
+	"windrow/internal/table"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "merge:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 3 && args[0] == "make":
+		return makeShards(args[1], args[2], 32, 30_720)
+	case len(args) == 5 && args[0] == "make":
+		shards, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		rows, err := strconv.Atoi(args[4])
+		if err != nil {
+			return err
+		}
+		return makeShards(args[1], args[2], shards, rows)
+	case len(args) == 4 && args[0] == "run":
+		return merge(ctx, args[1], args[2], message.Storage(args[3]))
+	}
+	return errors.New("usage: merge make DIR ORDER [SHARDS ROWS] | merge run DIR OUT.h5 STORAGE")
+}
+
+var (
+	digest  = message.Digest(strings.Repeat("ab", 32))
+	columns = table.Columns{
+		table.TaskIndex(),
+		{Name: "farm_id", Type: table.Type{Kind: table.Int64}},
+		{Name: "farm_type", Type: table.Type{Kind: table.String, Length: 16}},
+		{Name: "seed", Type: table.Type{Kind: table.Int64}},
+		{Name: "layout", Type: table.Type{Kind: table.Float64}, Shape: []table.Dim{{Name: "turbine", Size: 100}, {Name: "xy", Size: 2}}, Unit: "m"},
+		{Name: "aep", Type: table.Type{Kind: table.Float64}, Unit: "GWh"},
+	}
+)
+
+// makeShards writes shards of rows rows each, and events.json with what their
+// worker would have announced.
+func makeShards(dir, order string, shards, rows int) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	tasks := deal(order, shards, rows)
+	if tasks == nil {
+		return fmt.Errorf("order %s: blocks or random", order)
+	}
+	var events []*message.Shard
+	for k := range shards {
+		path := filepath.Join(dir, fmt.Sprintf("worker_%03d.h5", k))
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := shard.Write(path, digest, block(tasks[k])); err != nil {
+			return err
+		}
+		sum, size, err := shard.Hash(path)
+		if err != nil {
+			return err
+		}
+		events = append(events, &message.Shard{Name: filepath.Base(path), SHA256: sum, Bytes: size, Rows: message.RangesOf(tasks[k])})
+	}
+	text, err := json.Marshal(events)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "events.json"), text, 0o600)
+}
+
+// deal returns the tasks of each shard, ascending.
+func deal(order string, shards, rows int) [][]int64 {
+	const together = 256
+	tasks := make([][]int64, shards)
+	all := make([]int64, shards*rows)
+	for i := range all {
+		all[i] = int64(i)
+	}
+	switch order {
+	case "blocks":
+		for i, task := range all {
+			k := i / together % shards
+			tasks[k] = append(tasks[k], task)
+		}
+	case "random":
+		random := rand.New(rand.NewPCG(7, 7))
+		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for k := range shards {
+			tasks[k] = all[k*rows : (k+1)*rows]
+			slices.Sort(tasks[k])
+		}
+	default:
+		return nil
+	}
+	return tasks
+}
+
+func block(tasks []int64) *table.Block {
+	types := []string{"grid", "staggered", "random", "optimized", "boundary"}
+	block := table.NewBlock(columns, len(tasks))
+	layout := make([]float64, 200)
+	for _, task := range tasks {
+		random := rand.New(rand.NewPCG(1, uint64(task)))
+		row := block.Append()
+		row.SetTask(task)
+		n := 2 * (20 + random.IntN(81))
+		for i := range n {
+			layout[i] = random.Float64() * 5000
+		}
+		row.SetFloats(4, layout[:n]...)
+		row.SetFloats(5, random.Float64()*1000)
+		for c, value := range []any{nil, task + 10_000, types[task%5], task * 2_654_435_761 % (1 << 31)} {
+			if value == nil {
+				continue
+			}
+			if err := row.Set(c, 0, value); err != nil {
+				panic(err) // every value fits its column
+			}
+		}
+	}
+	return block
+}
+
+// merge does what the merger does with all shards at hand.
+func merge(ctx context.Context, dir, out string, storage message.Storage) error {
+	text, err := os.ReadFile(filepath.Join(dir, "events.json"))
+	if err != nil {
+		return err
+	}
+	var events []*message.Shard
+	if err := json.Unmarshal(text, &events); err != nil {
+		return err
+	}
+	form := formOf(events, storage)
+	begun := time.Now()
+	partial, err := dataset.OpenPartial(out, form)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = partial.Close() }() // what matters was synced
+	if err := copyAll(partial, dir, events); err != nil {
+		return err
+	}
+	copied := time.Since(begun)
+	if err := partial.Sync(); err != nil {
+		return err
+	}
+	synced := time.Since(begun)
+	finished, err := partial.Finish(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := finished.Commit(); err != nil {
+		return err
+	}
+	whole := time.Since(begun)
+	memory := peak()
+	verified, err := verify(ctx, out)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%.3f %.3f %.3f %.3f %d\n", copied.Seconds(), synced.Seconds(), whole.Seconds(), verified.Seconds(), memory)
+	return dataset.Remove(out)
+}
+
+func formOf(events []*message.Shard, storage message.Storage) dataset.Form {
+	var tasks int64
+	for _, e := range events {
+		tasks += e.Rows.Len()
+	}
+	form := dataset.Form{
+		Digest: digest, Version: "bench", Rows: message.DropRows, Storage: storage,
+		Planned: &message.Planned{
+			Name: "bench", Tasks: tasks, Spec: json.RawMessage("{}"), Keys: []string{"farm_id", "farm_type", "seed"},
+			Columns: columns, Model: "bench 1", Source: "made up",
+		},
+	}
+	if storage == message.Gzip {
+		form.Level = 1 // what the spec's default is
+	}
+	return form
+}
+
+// copyAll copies shards as the merger does, some at once.
+func copyAll(partial *dataset.Partial, dir string, events []*message.Shard) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	for _, e := range events {
+		group.Go(func() error {
+			return shard.Read(filepath.Join(dir, e.Name), e, digest, columns, func(rows *table.Block) error {
+				return partial.Copy(rows, func(int64) bool { return true })
+			})
+		})
+	}
+	return group.Wait()
+}
+
+func verify(ctx context.Context, path string) (time.Duration, error) {
+	begun := time.Now()
+	_, err := dataset.Verify(ctx, path)
+	return time.Since(begun), err
+}
+
+// peak returns the most memory that this process had, in MiB.
+func peak() int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.Atoi(strings.Fields(text)[0]) // as the kernel writes it
+			return kib / 1024
+		}
+	}
+	return 0
+}
