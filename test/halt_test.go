@@ -18,7 +18,7 @@ func (c *campaign) recorded(t *testing.T) int {
 // is computed until it is resumed.
 func TestPauseOutlivesTheRun(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 10ms}}"})
+	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 25ms}}"})
 	want := calmSHA256(t, spec)
 	c := newCampaign(t, spec)
 	p := c.start(t, nil, "run", "spec.yaml", "--workers", "2")
@@ -33,6 +33,7 @@ func TestPauseOutlivesTheRun(t *testing.T) {
 	})
 	rows := c.recorded(t)
 	p.kill()
+	eventually(t, "its workers to follow", func() bool { return len(c.children(t, "worker")) == 0 })
 	p = c.start(t, nil, "run", "spec.yaml", "--workers", "2")
 	eventually(t, "new workers", func() bool { return len(c.children(t, "worker")) == 2 }) // status would open the broker's store itself
 	eventually(t, "their beats", func() bool { return c.status(t)["workers"].(float64) == 2 })
@@ -75,7 +76,7 @@ func (c *campaign) awaitRows(t *testing.T, n int) {
 // from where it was.
 func TestCancelAndTakeItBack(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 10ms}}"})
+	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 25ms}}"})
 	want := calmSHA256(t, spec)
 	c := newCampaign(t, spec)
 	p := c.start(t, nil, "run", "spec.yaml", "--workers", "2")
@@ -104,7 +105,7 @@ func TestCancelAndTakeItBack(t *testing.T) {
 // TestCancelEndsEveryRole cancels a run of roles that were started by hand.
 func TestCancelEndsEveryRole(t *testing.T) {
 	t.Parallel()
-	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 10ms}}"}))
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 25ms}}"}))
 	b := c.newBroker(t)
 	roles := map[*process]int{
 		b.role(t, "producer", "spec.yaml", "--exit-when-sealed"): 4,
@@ -123,7 +124,7 @@ func TestCancelEndsEveryRole(t *testing.T) {
 // TestRemove removes a run at which nobody is at work, and never its dataset.
 func TestRemove(t *testing.T) {
 	t.Parallel()
-	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 15ms}}"}))
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 40ms}}"}))
 	p := c.start(t, nil, "run", "spec.yaml", "--workers", "2", "--keep-shards")
 	c.awaitRows(t, 10)
 	id := c.runID(t)
