@@ -133,3 +133,22 @@ func TestWorkersAndMergerShareAFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestWorkerStartedAfterTheSeal finds nothing to do and no folder to share:
+// the merger has removed it.
+func TestWorkerStartedAfterTheSeal(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(nil))
+	b := c.newBroker(t)
+	args := []string{"--run", c.runID(t), "--exit-when-sealed"}
+	for _, p := range []*process{
+		b.role(t, "producer", "spec.yaml", "--exit-when-sealed"), b.role(t, "worker", "--exit-when-sealed"), b.role(t, append([]string{"merger"}, args...)...),
+	} {
+		if code := p.wait(); code != 0 {
+			t.Fatalf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
+		}
+	}
+	if late := b.role(t, append([]string{"worker"}, args...)...); late.wait() != 0 {
+		t.Errorf("it ended with %d:\n%s", late.wait(), &late.stderr)
+	}
+}
