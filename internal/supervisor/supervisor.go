@@ -53,7 +53,7 @@ type Supervisor struct {
 	program  string
 	logs     string
 	log      *slog.Logger
-	lifeline [2]*os.File // reading end, for the children; writing end, ours
+	lifeline *Lifeline
 	exits    chan Exit
 	running  sync.WaitGroup
 
@@ -70,12 +70,12 @@ func Start(ctx context.Context, program, logs string, children []Child, log *slo
 	if err := os.MkdirAll(logs, 0o700); err != nil {
 		return nil, fmt.Errorf("make logs folder: %w", err)
 	}
-	r, w, err := os.Pipe()
+	lifeline, err := NewLifeline()
 	if err != nil {
-		return nil, fmt.Errorf("make lifeline: %w", err)
+		return nil, err
 	}
 	s := &Supervisor{
-		program: program, logs: logs, log: log, lifeline: [2]*os.File{r, w},
+		program: program, logs: logs, log: log, lifeline: lifeline,
 		exits: make(chan Exit, len(children)), stopped: make(chan struct{}), alive: map[string]*os.Process{},
 	}
 	for _, c := range children {
@@ -112,8 +112,7 @@ func (s *Supervisor) Stop(grace time.Duration) {
 		s.signal(syscall.SIGKILL)
 		<-gone
 	}
-	_ = s.lifeline[0].Close()
-	_ = s.lifeline[1].Close() // a second call finds it closed
+	s.lifeline.Close()
 }
 
 func (s *Supervisor) signal(sig syscall.Signal) {
@@ -177,9 +176,9 @@ func (s *Supervisor) runOnce(ctx context.Context, c Child) (exit Exit, final boo
 	offset, _ := logFile.Seek(0, io.SeekEnd)
 
 	cmd := exec.CommandContext(ctx, s.program, c.Args...)
-	cmd.Env = append(os.Environ(), append(c.Env, lifelineVariable+"=1")...)
+	cmd.Env = append(os.Environ(), c.Env...)
+	s.lifeline.Tie(cmd)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
-	cmd.ExtraFiles = []*os.File{s.lifeline[0]}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.start(cmd, c.Name); err != nil {
 		exit.Code, exit.Reason = internalCode, err.Error()
