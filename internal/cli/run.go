@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"windrow/internal/broker"
+	"windrow/internal/chaos"
 	"windrow/internal/dataset"
 	"windrow/internal/fault"
 	"windrow/internal/ledger"
@@ -36,6 +37,8 @@ type runOptions struct {
 	accept     []string
 	events     string
 	notify     string
+	output     string // instead of the spec's
+	chaos      chaosOptions
 	imports    []string // files of others whose rows are not computed again: see recover --run
 }
 
@@ -48,13 +51,39 @@ func newRun(a *app) *cobra.Command {
 processes and a merger turn its tasks into one verified dataset.
 
 Stop it with Ctrl-C, kill it, or lose power: the same command goes on where it
-was. On a finished run it verifies the dataset and computes nothing.`,
+was. On a finished run it verifies the dataset and computes nothing.
+
+--chaos puts that to the proof on your own spec: it computes NAME.chaos.h5 while
+it kills and stops the processes of that run from outside and damages its
+shards, says what it did, and compares the file with the dataset of a run that
+was left in peace. Its list is, without one,
+
+  ` + chaos.Default + `
+
+Rates are for each new shard; broker=N kills the whole run N times, which then
+goes on. seed=S repeats the choices, though not the moments they meet.`,
 		Example: `  windrow run examples/001-tenders/tenders.yaml
   windrow run examples/001-tenders/tenders.yaml --workers 8
   windrow run examples/001-tenders/tenders.yaml --restart
-  windrow run examples/001-tenders/tenders.yaml --events events.jsonl --notify 'echo $WINDROW_EXIT_CODE'`,
-		Args: exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.run(o, args[0]) },
+  windrow run examples/001-tenders/tenders.yaml --events events.jsonl --notify 'echo $WINDROW_EXIT_CODE'
+  windrow run examples/001-tenders/tenders.yaml --chaos --compare
+  windrow run examples/001-tenders/tenders.yaml --chaos=kill=20%,flip=5%,broker=10,seed=7`,
+		Args: func(c *cobra.Command, args []string) error {
+			if o.chaos.list == defaultStorm && len(args) == 2 {
+				return usageError(c, fmt.Errorf("a list follows --chaos after a =: --chaos=%s", args[1]))
+			}
+			return exactly(1)(c, args)
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case o.chaos.list != "":
+				return a.chaos(o, args[0])
+			case o.chaos.compare:
+				return &exitError{exitUsage, errors.New("--compare is for --chaos"), "windrow run " + args[0] + " --chaos --compare"}
+			default:
+				return a.run(o, args[0])
+			}
+		},
 	}
 	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes")
 	c.Flags().Lookup("workers").DefValue = "one for each core"
@@ -65,6 +94,7 @@ was. On a finished run it verifies the dataset and computes nothing.`,
 	addAccept(c, &o.accept)
 	addEvents(c, &o.events)
 	addNotify(c, &o.notify)
+	addChaos(c, &o)
 	return c
 }
 
@@ -75,6 +105,9 @@ func (a *app) run(o runOptions, path string) (err error) {
 	plan, err := loadPlan(path)
 	if err != nil {
 		return err
+	}
+	if o.output != "" {
+		plan.Spec.Output.File, plan.Settings.Output = o.output, filepath.Base(o.output)
 	}
 	defer func() { a.notify(a.stops.now, o.notify, plan, err) }()
 	s := stateBeside(o.stateDir, plan.Spec.Output.File)
