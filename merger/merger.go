@@ -52,6 +52,7 @@ type Config struct {
 	Output  string // path of the dataset; the caller holds the lock on it
 	Shards  string // shards folder of the run
 	Folder  string // nonce of the shards folder
+	Own     bool   // the shards folder is the run's own: who writes elsewhere is wrong
 	Digest  message.Digest
 	Version string // of windrow
 	Queue   Queue
@@ -337,6 +338,8 @@ func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool
 // refuse decides what becomes of a shard that could not be copied.
 func (m *Merger) refuse(ctx context.Context, sh *ledger.Shard, err error) error {
 	switch {
+	case errors.Is(err, ErrFolder) && m.Own:
+		return m.reject(ctx, sh, err)
 	case errors.Is(err, shard.ErrAbsent):
 		return m.rejectAbsent(ctx, sh, err)
 	case errors.Is(err, shard.ErrDamaged):

@@ -70,6 +70,7 @@ test_packages() {
   /usr/bin/python3 -c 'import h5netcdf, xarray' 2>/dev/null || echo python3-h5netcdf python3-xarray
   command -v h5dump >/dev/null || echo hdf5-tools
   command -v strace >/dev/null || echo strace # lets system calls fail
+  command -v ip >/dev/null || echo iproute2 # makes the network namespaces that stand in for hosts
 }
 
 lint_packages() {

@@ -85,6 +85,28 @@ func TestMetricsOfDamage(t *testing.T) {
 	b.p.kill()
 }
 
+// Tasks that a killed worker had are counted when another one gets them.
+func TestMetricsOfRedelivery(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(nil))
+	b := c.newBroker(t)
+	producer := b.role(t, "producer", "spec.yaml", "--exit-when-sealed", "--metrics", "127.0.0.1:0")
+	address := producer.metricsAddress(t)
+	merger := b.role(t, "merger", "--shards", "shards", "--exit-when-sealed")
+	killed := b.role(t, "worker", "--shards", "shards")
+	eventually(t, "tasks in hand", func() bool { return containsMetric(t, address, `windrow_tasks_in_work{run="[^"]+"} [1-9]`) })
+	killed.kill()
+	b.role(t, "worker", "--shards", "shards", "--exit-when-sealed")
+	again := `windrow_redeliveries_total{run="[^"]+"} [1-9]`
+	eventually(t, again, func() bool { return containsMetric(t, address, again) })
+	for _, p := range []*process{producer, merger} {
+		if code := p.wait(); code != 0 {
+			t.Errorf("%v ended with %d", p.cmd.Args, code)
+		}
+	}
+	b.p.kill()
+}
+
 // metricsAddress returns where a role says that it serves its metrics.
 func (p *process) metricsAddress(t *testing.T) (address string) {
 	t.Helper()

@@ -4,8 +4,8 @@
 // The server stores streams below one directory and confirms nothing before it
 // is on disk: JetStream's own default syncs every two minutes, and a power
 // failure would take everything confirmed since. It listens on the loopback
-// interface only, on a port of the system's choosing, and lets in who knows a
-// random token.
+// interface only, on a port of the system's choosing, unless it is told
+// otherwise, and then speaks TLS; it lets in who knows a random token.
 //
 // nats-server does not lock its store: two servers in one directory would
 // destroy it. Start therefore takes a lock, which the system releases when the
@@ -14,6 +14,7 @@ package broker
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ const (
 	maxStore   = 1 << 50          // bytes of all streams: what fits on the disk was checked for each run
 	readyLimit = 30 * time.Second // from the store being read to the first client
 	tokenBytes = 32
+	tlsLimit   = 5 * time.Second // for a handshake, as for a connection: hosts may be busy
 )
 
 // ErrLocked says that another process runs a broker on the directory.
@@ -49,7 +51,7 @@ var ErrLocked = errors.New("the broker's store is in use")
 type Options struct {
 	StoreDir string       // made if it does not exist
 	Listen   string       // address; empty: a free port on the loopback interface
-	Token    string       // what clients authenticate with; empty: a random one
+	Access   Access       // empty: a random token, and no TLS
 	Log      *slog.Logger // receives the server's log
 }
 
@@ -59,6 +61,7 @@ type Broker struct {
 	lock   *flock.Flock
 	url    string
 	token  string
+	tls    bool
 	failed <-chan string
 	close  func() error
 }
@@ -74,19 +77,32 @@ func Start(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, token: o.Token}
-	if b.token == "" {
-		b.token = randomToken()
+	if o.Access.Token == "" {
+		o.Access.Token = randomToken()
 	}
+	b := &Broker{lock: lock, token: o.Access.Token, tls: len(o.Access.Certificate.Key) > 0}
 	failed := make(chan string, 1)
-	if b.server, err = startServer(o, b.token, failed); err != nil {
+	if b.server, err = startServer(o, failed); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	b.failed = failed
-	b.url = "nats://" + b.server.Addr().String()
+	b.url = "nats://" + reachable(b.server.Addr())
 	b.close = sync.OnceValue(b.stop)
 	return b, nil
 }
+
+// reachable returns the address at which this host reaches the server, which
+// may listen at all.
+func reachable(listening net.Addr) string {
+	address, ok := listening.(*net.TCPAddr)
+	if !ok || !address.IP.IsUnspecified() {
+		return listening.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(address.Port))
+}
+
+// Clients returns how many clients are connected.
+func (b *Broker) Clients() int { return b.server.NumClients() }
 
 // Failed delivers a reason if the store cannot be written any more. The server
 // then lives on without storing anything.
@@ -99,8 +115,8 @@ func randomToken() string {
 }
 
 // startServer returns a server that is ready for clients.
-func startServer(o Options, token string, failed chan string) (*server.Server, error) {
-	options, err := serverOptions(o, token)
+func startServer(o Options, failed chan string) (*server.Server, error) {
+	options, err := serverOptions(o)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +135,7 @@ func startServer(o Options, token string, failed chan string) (*server.Server, e
 	return s, nil
 }
 
-func serverOptions(o Options, token string) (*server.Options, error) {
+func serverOptions(o Options) (*server.Options, error) {
 	listen := o.Listen
 	if listen == "" {
 		listen = loopback
@@ -135,11 +151,11 @@ func serverOptions(o Options, token string) (*server.Options, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	return &server.Options{
+	options := &server.Options{
 		ServerName:             "windrow",
 		Host:                   host,
 		Port:                   port,
-		Authorization:          token,
+		Authorization:          o.Access.Token,
 		MaxPayload:             maxPayload,
 		JetStream:              true,
 		StoreDir:               o.StoreDir,
@@ -149,7 +165,17 @@ func serverOptions(o Options, token string) (*server.Options, error) {
 		DisableJetStreamBanner: true,
 		NoSigs:                 true,
 		NoLog:                  true, // only that it makes no logger of its own
-	}, nil
+	}
+	options.Cluster.NoAdvertise = true // clients are told where to connect, and nothing else
+	if len(o.Access.Certificate.Key) > 0 {
+		pair, err := tls.X509KeyPair(o.Access.Certificate.Certificate, o.Access.Certificate.Key)
+		if err != nil {
+			return nil, fmt.Errorf("the broker's certificate: %w", err)
+		}
+		options.TLS, options.TLSTimeout = true, tlsLimit.Seconds()
+		options.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	return options, nil
 }
 
 // checkStarted returns why the server did not start. What the server calls

@@ -103,7 +103,7 @@ func TestAddressAndTokenAsTold(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := start(t, broker.Options{StoreDir: dir, Listen: strings.TrimPrefix(first.URL(), "nats://"), Token: first.Token()})
+	again := start(t, broker.Options{StoreDir: dir, Listen: strings.TrimPrefix(first.URL(), "nats://"), Access: broker.Access{Token: first.Token()}})
 	if again.URL() != first.URL() || again.Token() != first.Token() {
 		t.Errorf("started again at %s, was at %s", again.URL(), first.URL())
 	}
@@ -203,7 +203,7 @@ func TestInfo(t *testing.T) {
 	}
 	b := start(t, broker.Options{StoreDir: t.TempDir()})
 	for range 2 {
-		if err := b.WriteInfo(dir); err != nil {
+		if err := b.WriteInfo(dir, b.URL()); err != nil {
 			t.Fatal(err)
 		}
 	}

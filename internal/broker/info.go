@@ -13,30 +13,26 @@ const infoName = "broker.json"
 
 // Info is how other processes of the same user reach a broker.
 type Info struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
-	PID   int    `json:"pid"` // of the process that runs the broker
+	URL         string `json:"url"`
+	Token       string `json:"token"`
+	Certificate string `json:"certificate,omitempty"` // file of the broker's, which may be beside this one
+	PID         int    `json:"pid"`                   // of the process that runs the broker
 }
 
-// WriteInfo leaves the broker's Info in dir, readable to this user only. The
-// file appears whole or not at all. It is a hint: after a kill it is still
-// there.
-func (b *Broker) WriteInfo(dir string) error {
-	text, err := json.Marshal(Info{b.URL(), b.Token(), os.Getpid()})
+// WriteInfo leaves the broker's Info in dir, readable to this user only, for
+// those who reach it at url. The file appears whole or not at all. It is a
+// hint: after a kill it is still there.
+func (b *Broker) WriteInfo(dir, url string) error {
+	info := Info{URL: url, Token: b.Token(), PID: os.Getpid()}
+	if b.tls {
+		info.Certificate = certificateName
+	}
+	text, err := json.Marshal(info)
 	if err != nil {
 		return fmt.Errorf("encode broker info: %w", err)
 	}
-	f, err := os.CreateTemp(dir, infoName+".*") // mode 0600
-	if err != nil {
+	if err := writeWhole(dir, infoName, append(text, '\n')); err != nil {
 		return fmt.Errorf("write broker info: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, infoName))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write broker info: %w", err), os.Remove(f.Name()))
 	}
 	return nil
 }
@@ -51,6 +47,9 @@ func ReadInfo(dir string) (Info, error) {
 	var info Info
 	if err := json.Unmarshal(text, &info); err != nil {
 		return Info{}, fmt.Errorf("read broker info in %s: %w", dir, err)
+	}
+	if info.Certificate != "" {
+		info.Certificate = filepath.Join(dir, filepath.Base(info.Certificate))
 	}
 	return info, nil
 }

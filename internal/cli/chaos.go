@@ -38,7 +38,7 @@ func addChaos(c *cobra.Command, o *runOptions) {
 	if err := f.MarkHidden("output"); err != nil {
 		panic(err) // the flag was added a line above
 	}
-	for _, other := range []string{"restart", "keep-shards", "keep-failed", "accept-changed", "events", "notify"} {
+	for _, other := range []string{"restart", "keep-shards", "keep-failed", "accept-changed", "events", "notify", "listen"} {
 		c.MarkFlagsMutuallyExclusive("chaos", other)
 	}
 }

@@ -339,7 +339,7 @@ func (e *examination) leftovers(runs []queue.RunInfo) {
 // scratch looks for the directories that killed workers have left.
 func (e *examination) scratch() {
 	var old []string
-	for _, pattern := range []string{"windrow-scratch-*", "windrow-task*"} {
+	for _, pattern := range []string{"windrow-scratch-*", "windrow-task*", fetched} {
 		dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), pattern)) // the pattern is good
 		for _, dir := range dirs {
 			if info, err := os.Stat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > oldScratch {

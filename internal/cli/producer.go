@@ -62,7 +62,7 @@ func (a *app) producer(o producerOptions, path string) error {
 		return err
 	}
 	defer stopMonitor()
-	conn, err := a.connectRole(ctx, o.url, roleProducer, log)
+	conn, err := a.connectRole(ctx, optionsFor(o.url), roleProducer, log)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,11 @@ func (o producerOptions) open(ctx context.Context, conn *queue.Conn, plan *produ
 	if err != nil {
 		return nil, err
 	}
-	return createRun(ctx, conn, plan, o.replicas)
+	run, err := createRun(ctx, conn, plan, o.replicas)
+	if err != nil {
+		return nil, err
+	}
+	return run, storeFiles(ctx, run, plan, o.replicas)
 }
 
 // reportSealed says that the run is sealed. With failed tasks, the error gives

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,10 @@ const (
 // roleFlags are the flags of worker and merger.
 type roleFlags struct {
 	url            string
+	connection     queue.Options // instead of url and environment, if it has a URL
 	run            string
 	shards         string
+	ownShards      bool // by windrow run, whose folder they are in
 	exitWhenSealed bool
 	metrics        string
 }
@@ -40,20 +43,40 @@ func (f *roleFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.run, "run", "", "run to work for (default: any that is not sealed, one after the other)")
 	c.Flags().StringVar(&f.shards, "shards", filepath.Join(stateDir, "shards"), "folder that all workers and the merger share; each run has a folder in it")
 	c.Flags().BoolVar(&f.exitWhenSealed, "exit-when-sealed", false, "end when the run is sealed; name it with --run, or a role that starts after the seal waits for another run")
+	c.Flags().BoolVar(&f.ownShards, ownShardsFlag, false, "the shards folder is the right one, whatever other roles use")
+	if err := c.Flags().MarkHidden(ownShardsFlag); err != nil {
+		panic(err) // the flag was added a line above
+	}
 	addMonitor(c, &f.metrics)
 }
+
+const ownShardsFlag = "own-shards"
 
 func addURL(c *cobra.Command, url *string) {
 	c.Flags().StringVar(url, "nats", "", "URL of the NATS server (default: $NATS_URL; credentials come from the environment, under the names that the nats command uses)")
 }
 
-// connectRole connects a role started by hand, or by `windrow run`. Such a
-// role waits for the broker as long as it takes.
-func (a *app) connectRole(ctx context.Context, url, role string, log *slog.Logger) (*queue.Conn, error) {
+// options returns where the broker of a role is.
+func (f *roleFlags) options() queue.Options {
+	if f.connection.URL != "" {
+		return f.connection
+	}
+	return optionsFor(f.url)
+}
+
+// optionsFor returns the options of the environment, for the server that
+// --nats names, if it does.
+func optionsFor(url string) queue.Options {
 	options := queue.OptionsFromEnv(os.Getenv)
 	if url != "" {
 		options.URL = url
 	}
+	return options
+}
+
+// connectRole connects a role started by hand, or by `windrow run`. Such a
+// role waits for the broker as long as it takes.
+func (a *app) connectRole(ctx context.Context, options queue.Options, role string, log *slog.Logger) (*queue.Conn, error) {
 	if options.URL == "" {
 		return nil, noURL(role)
 	}
@@ -76,6 +99,7 @@ type member struct {
 	shards  string // of this run
 	folder  string
 	id      string
+	proven  atomic.Bool // the folder is the right one, as far as can be known
 	monitor *monitor
 	log     *slog.Logger
 }
@@ -90,7 +114,7 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 		return err
 	}
 	defer stopMonitor()
-	conn, err := a.connectRole(ctx, f.url, role, log)
+	conn, err := a.connectRole(ctx, f.options(), role, log)
 	if err != nil {
 		return err
 	}
@@ -101,7 +125,7 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 		if err != nil {
 			return err
 		}
-		err = a.serveRun(ctx, role, run, f.shards, monitor, log, work)
+		err = a.serveRun(ctx, role, run, f, monitor, log, work)
 		switch {
 		case isGone(err): // perhaps to begin anew: see producer --restart
 			log.WarnContext(ctx, "the run is gone", "run", run.ID(), "reason", err)
@@ -150,9 +174,9 @@ func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error 
 // serveRun works for one run.
 //
 //nolint:contextcheck // it follows the ledger for longer than ctx, the gentle stop, says
-func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards string, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
+func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleFlags, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
 	m := &member{
-		run: run, crew: newCrew(), shards: filepath.Join(shards, string(run.ID())),
+		run: run, crew: newCrew(), shards: filepath.Join(f.shards, string(run.ID())),
 		id: processID(), monitor: monitor, log: log.With("run", run.ID()),
 	}
 	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
@@ -169,13 +193,31 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards 
 	fetching, stop := context.WithCancel(base)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
+	astray := make(chan error, 1)
 	group.Go(func() error {
-		return run.Beats(base, func(b message.Beat) { m.hear(base, role, b) })
+		return run.Beats(base, func(b message.Beat) {
+			if err := m.hear(base, role, b); err != nil {
+				select {
+				case astray <- err:
+				default: // it is said already
+				}
+			}
+		})
+	})
+	group.Go(func() error {
+		select {
+		case err := <-astray:
+			return err
+		case <-base.Done():
+			return nil
+		}
 	})
 	group.Go(func() error { return m.ledger.Run(base) })
 	group.Go(func() error {
 		defer cancel()
-		if err := m.proveFolder(fetching, role); err != nil {
+		if f.ownShards {
+			m.proven.Store(true)
+		} else if err := m.proveFolder(fetching, role); err != nil {
 			return err
 		}
 		return work(fetching, m)
@@ -183,9 +225,9 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, shards 
 	return group.Wait()
 }
 
-// proveFolder makes sure that the shards folder is the one of the others: of
-// those that live now, and of those that wrote the shards in the ledger. The
-// first to come have nobody to compare with; what they announce tells later.
+// proveFolder makes sure that the shards folder is the one of the others. A
+// merger that lives is right: it is alone. Else those are who wrote the shards
+// in the ledger. Where there is neither, what comes later tells: see hear.
 func (m *member) proveFolder(ctx context.Context, role string) error {
 	if err := patiently(ctx, m.log, func() error { return m.ledger.CatchUp(ctx) }); err != nil {
 		return err
@@ -200,26 +242,48 @@ func (m *member) proveFolder(ctx context.Context, role string) error {
 		return ctx.Err()
 	case <-timer.C:
 	}
-	other, over := "", false
+	owner := m.ownerOfFolder()
+	if owner.who != "" && owner.folder != m.folder {
+		return m.folderError(role, owner.who)
+	}
+	m.proven.Store(true)
+	return nil
+}
+
+// folderOwner is a role whose shards folder is the right one.
+type folderOwner struct{ who, folder string }
+
+// ownerOfFolder returns who to agree with, if there is anybody.
+func (m *member) ownerOfFolder() (owner folderOwner) {
+	over := false
 	m.ledger.View(func(s *ledger.State) {
 		_, sealed := s.Sealed()
 		over = sealed != 0
 		for _, sh := range s.Shards() {
-			if sh.Rejected == "" && sh.Folder != m.folder {
-				other = "worker " + sh.Worker
+			if sh.Rejected == "" && (owner.who == "" || sh.Folder != m.folder) {
+				owner = folderOwner{"worker " + sh.Worker, sh.Folder}
 			}
 		}
 	})
+	if over { // the merger removes the folder of a sealed run
+		return folderOwner{}
+	}
 	for _, b := range m.crew.alive() {
-		if b.ID != m.id && b.Folder != "" && b.Folder != m.folder {
-			other = b.Role + " " + b.ID
+		if isAuthority(b, m.id) {
+			owner = folderOwner{b.Role + " " + b.ID, b.Folder}
 		}
 	}
-	if other == "" || over { // the merger removes the folder of a sealed run
-		return nil
-	}
+	return owner
+}
+
+// isAuthority tells whether a beat is of another process, a merger at work.
+func isAuthority(b message.Beat, self string) bool {
+	return b.Role == roleMerger && !b.Greeting && b.ID != self && b.Folder != ""
+}
+
+func (m *member) folderError(role, owner string) error {
 	return &exitError{
-		exitBroker, fmt.Errorf("%s is not the folder that %s uses: workers and merger must share one", m.shards, other),
+		exitBroker, fmt.Errorf("%s is not the folder that %s uses: workers and merger must share one", m.shards, owner),
 		fmt.Sprintf("windrow %s --shards DIR", role),
 	}
 }
@@ -243,15 +307,23 @@ func patiently(ctx context.Context, log *slog.Logger, f func() error) error {
 // greetingWait is how long a starting role listens to the others.
 const greetingWait = 300 * time.Millisecond
 
-// hear takes note of a beat, and answers a greeting.
-func (m *member) hear(ctx context.Context, role string, b message.Beat) {
+// hear takes note of a beat, and answers a greeting. It returns an error to a
+// worker that a merger, which has come later, shows to be in the wrong folder.
+func (m *member) hear(ctx context.Context, role string, b message.Beat) error {
 	m.crew.saw(b)
+	if !m.proven.Load() {
+		return nil
+	}
+	if role == roleWorker && isAuthority(b, m.id) && b.Folder != m.folder {
+		return m.folderError(role, b.Role+" "+b.ID)
+	}
 	if !b.Greeting || b.ID == m.id {
-		return
+		return nil
 	}
 	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder}); err != nil {
 		m.log.DebugContext(ctx, "greeting not answered", "error", err)
 	}
+	return nil
 }
 
 // beat tells everyone every second that the role lives, until ctx ends.

@@ -37,6 +37,7 @@ type runOptions struct {
 	accept     []string
 	events     string
 	notify     string
+	listen     string
 	output     string // instead of the spec's
 	chaos      chaosOptions
 	imports    []string // files of others whose rows are not computed again: see recover --run
@@ -66,6 +67,7 @@ goes on. seed=S repeats the choices, though not the moments they meet.`,
   windrow run examples/001-tenders/tenders.yaml --workers 8
   windrow run examples/001-tenders/tenders.yaml --restart
   windrow run examples/001-tenders/tenders.yaml --events events.jsonl --notify 'echo $WINDROW_EXIT_CODE'
+  windrow run examples/001-tenders/tenders.yaml --listen 0.0.0.0:4222
   windrow run examples/001-tenders/tenders.yaml --chaos --compare
   windrow run examples/001-tenders/tenders.yaml --chaos=kill=20%,flip=5%,broker=10,seed=7`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -90,6 +92,7 @@ goes on. seed=S repeats the choices, though not the moments they meet.`,
 	c.Flags().StringVar(&o.stateDir, "state-dir", "", "directory of the run's state (default: .windrow beside the dataset)")
 	c.Flags().BoolVar(&o.restart, "restart", false, "forget what was computed and begin anew; the dataset stays until the new one is verified")
 	c.Flags().BoolVar(&o.keepShards, "keep-shards", false, "keep the workers' files after the dataset is sealed")
+	c.Flags().StringVar(&o.listen, "listen", "", "address, as 0.0.0.0:4222, at which workers on other hosts may join, over TLS and with a token; their command is printed")
 	addKeepFailed(c, &o.keepFailed)
 	addAccept(c, &o.accept)
 	addEvents(c, &o.events)
@@ -115,12 +118,16 @@ func (a *app) run(o runOptions, path string) (err error) {
 		return err
 	}
 	log := newLog(a.stderr, slog.LevelWarn)
-	l, err := s.host(a.stops.now, log)
+	at, err := parseListen(o.listen)
+	if err != nil {
+		return err
+	}
+	l, err := s.host(a.stops.now, at, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	if err := l.broker.WriteInfo(s.dir); err != nil {
+	if err := l.broker.WriteInfo(s.dir, l.url); err != nil {
 		return err
 	}
 	c := &campaign{app: a, options: o, specPath: path, plan: plan, local: l, log: log, crew: newCrew()}
@@ -178,6 +185,11 @@ func (c *campaign) open(ctx context.Context) error {
 	run, err := createRun(ctx, c.local.conn, c.plan, 1)
 	if err != nil {
 		return err
+	}
+	if c.options.listen != "" {
+		if err := storeFiles(ctx, run, c.plan, 1); err != nil {
+			return err
+		}
 	}
 	c.queue, c.ledger = run, ledger.NewFollower(run.Digest(), run, c.log)
 	return nil
@@ -255,6 +267,9 @@ func (c *campaign) toTheEnd(ctx context.Context) error {
 		return err
 	}
 	c.announce()
+	if err := c.invite(); err != nil {
+		return err
+	}
 	if err := c.deliverAgain(ctx); err != nil {
 		return err
 	}
@@ -392,6 +407,7 @@ func (c *campaign) compute(ctx context.Context) error {
 	if sealed == nil {
 		return c.interruptedError()
 	}
+	c.awaitFarewell()
 	return c.report(sealed)
 }
 
@@ -411,7 +427,7 @@ func (c *campaign) children() ([]supervisor.Child, error) {
 	}
 	env := c.brokerEnv()
 	common := []string{
-		"--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--exit-when-sealed",
+		"--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--" + ownShardsFlag, "--exit-when-sealed",
 	}
 	mergerArgs := append([]string{roleMerger, "--output", out}, common...)
 	if c.options.keepShards {
@@ -433,7 +449,9 @@ func (c *campaign) children() ([]supervisor.Child, error) {
 }
 
 func (c *campaign) brokerEnv() []string {
-	return []string{"NATS_URL=" + c.local.broker.URL(), "NATS_TOKEN=" + c.local.broker.Token()}
+	return []string{
+		"NATS_URL=" + c.local.broker.URL(), "NATS_TOKEN=" + c.local.broker.Token(), "NATS_CA=" + c.local.certificate,
+	}
 }
 
 // importRows records the rows that files of others have, before a worker
@@ -443,7 +461,7 @@ func (c *campaign) importRows(ctx context.Context, program string) error {
 		return nil
 	}
 	args := []string{
-		roleImporter, "--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--exit-when-sealed",
+		roleImporter, "--run", string(c.plan.ID()), "--shards", c.local.state.shards(), "--" + ownShardsFlag, "--exit-when-sealed",
 		"--spec", c.specPath, "--",
 	}
 	child := supervisor.Child{Name: roleImporter, Args: append(args, c.options.imports...), Env: c.brokerEnv()}

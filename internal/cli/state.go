@@ -19,6 +19,7 @@ import (
 //
 //	broker/          store of the embedded broker, locked by the process that runs it
 //	broker.json      how to reach that broker, while it runs
+//	token, *.pem     its token and certificate, if it listens for other hosts
 //	shards/<run>/    what the workers hand to the merger
 //	logs/<run>/      what the processes of the run said
 type state struct{ dir string }
@@ -43,11 +44,15 @@ func (s state) hasBegun(id message.RunID) bool { return isDir(s.logs(id)) }
 
 // startBroker starts the embedded broker. A client command may have the store
 // open for a moment, so a lock is waited for.
-func (s state) startBroker(ctx context.Context, log *slog.Logger) (*broker.Broker, error) {
+func (s state) startBroker(ctx context.Context, at listener, log *slog.Logger) (*broker.Broker, error) {
+	options, err := at.options(s, log)
+	if err != nil {
+		return nil, err
+	}
 	ticker := time.NewTicker(storeWait / 20)
 	defer ticker.Stop()
 	for end := time.Now().Add(storeWait); ; {
-		b, err := broker.Start(broker.Options{StoreDir: s.store(), Log: log})
+		b, err := broker.Start(options)
 		if !errors.Is(err, broker.ErrLocked) || time.Now().After(end) {
 			return b, err
 		}
@@ -68,22 +73,25 @@ func isDir(path string) bool {
 
 // host starts the embedded broker on the state directory and connects to it.
 // The returned function disconnects and stops it.
-func (s state) host(ctx context.Context, log *slog.Logger) (_ *local, err error) {
+func (s state) host(ctx context.Context, at listener, log *slog.Logger) (_ *local, err error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	b, err := s.startBroker(ctx, log)
+	b, err := s.startBroker(ctx, at, log)
 	if errors.Is(err, broker.ErrLocked) {
 		return nil, &exitError{exitBroker, fmt.Errorf("another windrow is at work in %s: %w", s.dir, err), "windrow status --state-dir " + s.dir}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start the embedded broker: %w", err)
+		return nil, &exitError{exitBroker, fmt.Errorf("start the embedded broker: %w", err), ""}
 	}
-	conn, err := queue.Connect(ctx, queue.Options{URL: b.URL(), Token: b.Token(), Name: "windrow run"}, log)
-	if err != nil {
+	l := &local{broker: b, state: s, url: b.URL()}
+	if at.address != "" {
+		l.url, l.certificate = at.url(), broker.CertificateFile(s.dir)
+	}
+	if l.conn, err = queue.Connect(ctx, queue.Options{URL: b.URL(), Token: b.Token(), CAFile: l.certificate, Name: "windrow run"}, log); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	return &local{broker: b, conn: conn, state: s}, nil
+	return l, nil
 }
 
 // local is a connection to the embedded broker in this process.
@@ -91,6 +99,9 @@ type local struct {
 	broker *broker.Broker
 	conn   *queue.Conn
 	state  state
+
+	url         string // for others: of the broker
+	certificate string // file of the broker's, or empty
 }
 
 func (l *local) close() error {
@@ -115,10 +126,7 @@ func (f *connectFlags) state() state {
 // names, else the one of a live run in the state directory, else its store,
 // opened here.
 func (a *app) connect(ctx context.Context, f connectFlags, log *slog.Logger) (_ *queue.Conn, closing func() error, err error) {
-	options := queue.OptionsFromEnv(os.Getenv)
-	if f.url != "" {
-		options.URL = f.url
-	}
+	options := optionsFor(f.url)
 	options.Name = "windrow " + string(queue.Operator)
 	if options.URL != "" {
 		conn, err := queue.Connect(ctx, options, log)
@@ -133,7 +141,7 @@ func (a *app) connect(ctx context.Context, f connectFlags, log *slog.Logger) (_ 
 	}
 	info, err := broker.ReadInfo(s.dir)
 	if err == nil {
-		conn, err := queue.Connect(ctx, queue.Options{URL: info.URL, Token: info.Token, Name: "windrow"}, log)
+		conn, err := queue.Connect(ctx, queue.Options{URL: info.URL, Token: info.Token, CAFile: info.Certificate, Name: "windrow"}, log)
 		if err == nil {
 			return conn, func() error { conn.Close(); return nil }, nil
 		}
@@ -143,7 +151,7 @@ func (a *app) connect(ctx context.Context, f connectFlags, log *slog.Logger) (_ 
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	l, err := s.host(ctx, log)
+	l, err := s.host(ctx, listener{}, log)
 	if err != nil {
 		return nil, nil, err
 	}

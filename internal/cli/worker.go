@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"windrow/internal/broker"
 	"windrow/internal/message"
 	"windrow/internal/queue"
 	"windrow/internal/simulator"
@@ -20,6 +22,7 @@ import (
 
 type workerOptions struct {
 	roleFlags
+	stateDir     string
 	allowSpec    string
 	allowCommand bool
 	keepFailed   string
@@ -35,22 +38,54 @@ them to a shard, validate it, announce it, and only then acknowledge the tasks.
 
 Start as many as you like, on any host that sees the shards folder; stop or
 kill them at any time. A spec that comes over the network is code: a worker
-runs the models built into windrow, and a command only if you allow it.`,
+runs the models built into windrow, and a command only if you allow it.
+
+With --state-dir it joins a "windrow run --listen" on another host, whose state
+directory it sees, perhaps under another name.`,
 		Example: `  windrow worker --nats nats://127.0.0.1:4222 --shards /data/shards
-  windrow worker --nats nats://127.0.0.1:4222 --allow-spec campaign.yaml`,
+  windrow worker --nats nats://127.0.0.1:4222 --allow-spec campaign.yaml
+  windrow worker --state-dir /mnt/campaign/.windrow --run tenders-44f1a293 --exit-when-sealed`,
 		Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			if o.allowSpec != "" && o.allowCommand {
 				return &exitError{exitUsage, errors.New("--allow-spec and --allow-command exclude each other"), "windrow worker --help"}
 			}
-			return a.worker(o)
+			joined, err := o.join()
+			if err != nil {
+				return err
+			}
+			return a.worker(joined)
 		},
 	}
 	o.add(c)
 	c.Flags().StringVar(&o.allowSpec, "allow-spec", "", "run the command of this spec, for runs with the same digest")
-	c.Flags().BoolVar(&o.allowCommand, "allow-command", false, "run any command that a run asks for, in the current directory")
+	c.Flags().BoolVar(&o.allowCommand, "allow-command", false, "run any command that a run asks for: in the current directory if it has the files that the command names, else with those of the producer")
+	c.Flags().StringVar(&o.stateDir, "state-dir", "", "state directory of a windrow run --listen on another host, to join that")
 	addKeepFailed(c, &o.keepFailed)
+	for _, other := range []string{"nats", "shards"} {
+		c.MarkFlagsMutuallyExclusive("state-dir", other)
+	}
 	return c
+}
+
+// join returns the options with broker and shards of the run on another host,
+// if it is to join one.
+func (o workerOptions) join() (workerOptions, error) {
+	if o.stateDir == "" {
+		return o, nil
+	}
+	info, err := broker.ReadInfo(o.stateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, &exitError{exitUsage, fmt.Errorf("no windrow run is at work in %s", o.stateDir), "windrow run SPEC --listen 0.0.0.0:4222"}
+	} else if err != nil {
+		return o, err
+	}
+	if info.Certificate == "" {
+		return o, &exitError{exitUsage, fmt.Errorf("the windrow run in %s is for its own host alone", o.stateDir), "windrow run SPEC --listen 0.0.0.0:4222"}
+	}
+	o.connection = queue.Options{URL: info.URL, Token: info.Token, CAFile: info.Certificate}
+	o.shards = state{o.stateDir}.shards()
+	return o, nil
 }
 
 func addKeepFailed(c *cobra.Command, dir *string) {
@@ -58,13 +93,15 @@ func addKeepFailed(c *cobra.Command, dir *string) {
 }
 
 func (a *app) worker(o workerOptions) error {
-	return a.serveRuns(a.stops.gentle, roleWorker, o.roleFlags, func(ctx context.Context, m *member) error {
+	return a.serveRuns(a.stops.gentle, roleWorker, o.roleFlags, func(ctx context.Context, m *member) (err error) {
+		var home commandHome
+		defer func() { err = errors.Join(err, home.remove()) }()
 		w := worker.New(worker.Config{
 			ID: m.id, Shards: m.shards, Folder: m.folder, Digest: m.run.Digest(),
 			Queue: workerQueue{m.run}, Ledger: m.ledger,
 			Workers: m.crew.workers,
 			Simulator: func(planned *message.Planned) (simulator.Simulator, error) {
-				return o.simulator(planned, m)
+				return o.simulator(ctx, planned, m, &home)
 			},
 			ExitWhenSealed: o.exitWhenSealed || o.run == "",
 			Log:            m.log,
@@ -74,15 +111,19 @@ func (a *app) worker(o workerOptions) error {
 }
 
 // simulator makes the simulator of a run, if it may run here.
-func (o workerOptions) simulator(planned *message.Planned, m *member) (simulator.Simulator, error) {
+func (o workerOptions) simulator(ctx context.Context, planned *message.Planned, m *member, home *commandHome) (simulator.Simulator, error) {
 	s, err := spec.Decode(planned.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the spec in the ledger: %w", err)
 	}
 	options := simulator.Options{Files: planned.Files, Log: m.log}
 	if s.Simulator.Command != nil {
-		if options.Dir, err = o.commandDir(m, planned); err != nil {
+		if err = o.findHome(ctx, m, planned, s.Simulator.Command, home); err != nil {
 			return nil, err
+		}
+		options.Dir = home.dir
+		if home.fetched {
+			options.Files = commandFiles(planned.Files, s.Simulator.Command)
 		}
 		if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
 			return nil, err
@@ -110,11 +151,40 @@ func makeKeepFailed(dir string) (string, error) {
 	return dir, nil
 }
 
-// commandDir returns the directory in which the run's command may run.
-func (o workerOptions) commandDir(m *member, planned *message.Planned) (string, error) {
-	if o.allowCommand {
-		return os.Getwd()
+// commandHome is the directory in which the run's command runs.
+type commandHome struct {
+	dir     string
+	fetched bool // it is ours, with the run's files
+}
+
+func (h *commandHome) remove() error {
+	if !h.fetched {
+		return nil
 	}
+	return os.RemoveAll(h.dir)
+}
+
+// findHome finds the directory in which the run's command may run: that of the
+// allowed spec; or, for any command, this one if it has the command's files as
+// they were planned, and otherwise one to which they are fetched.
+func (o workerOptions) findHome(ctx context.Context, m *member, planned *message.Planned, command *spec.Command, home *commandHome) (err error) {
+	if !o.allowCommand {
+		home.dir, err = o.allowedDir(m, planned)
+		return err
+	}
+	if home.dir, err = os.Getwd(); err != nil || simulator.CheckFiles(home.dir, planned.Files) == nil {
+		return err
+	}
+	if home.dir, err = fetchFiles(ctx, m.run, commandFiles(planned.Files, command)); err != nil {
+		return err
+	}
+	home.fetched = true
+	m.log.InfoContext(ctx, "files of the command fetched", "directory", home.dir)
+	return nil
+}
+
+// allowedDir returns the directory of the spec that is allowed to run.
+func (o workerOptions) allowedDir(m *member, planned *message.Planned) (string, error) {
 	if o.allowSpec == "" {
 		return "", &exitError{exitUsage, fmt.Errorf("run %s wants to run a command, which is not allowed", m.run.ID()), "windrow worker --allow-spec SPEC"}
 	}

@@ -62,7 +62,7 @@ func (s *server) stop() {
 // startAgain starts the broker where it was, on what is in its directory.
 func (s *server) startAgain() {
 	s.tb.Helper()
-	s.start(broker.Options{Listen: s.broker.URL()[len("nats://"):], Token: s.broker.Token()})
+	s.start(broker.Options{Listen: s.broker.URL()[len("nats://"):], Access: broker.Access{Token: s.broker.Token()}})
 }
 
 func (s *server) options() queue.Options {

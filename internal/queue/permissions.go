@@ -32,8 +32,12 @@ var writing = map[Role][]string{
 	Producer: {
 		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.STREAM.DELETE.*",
 		"windrow.*.task", "windrow.*.event.planned", "windrow.*.event.settings", "windrow.*.event.accepted",
+		"$O.*.C.*", "$O.*.M.*", "$JS.API.DIRECT.GET.*.$O.*.M.*", "$JS.API.STREAM.PURGE.*", // streams of runs refuse that
 	},
-	Worker: {"$JS.ACK.*.workers.>", "windrow.*.event.shard", "windrow.*.event.failed", "windrow.*.beat.worker"},
+	Worker: {
+		"$JS.ACK.*.workers.>", "windrow.*.event.shard", "windrow.*.event.failed", "windrow.*.beat.worker",
+		"$JS.API.DIRECT.GET.*.$O.*.M.*", "$JS.FC.>", // to fetch files
+	},
 	Merger: {
 		"windrow.*.event.rejected", "windrow.*.event.missing", "windrow.*.event.sealed", "windrow.*.beat.merger",
 	},

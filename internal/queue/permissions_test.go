@@ -38,7 +38,10 @@ func TestRolesMayNoMore(t *testing.T) {
 		"$JS.API.STREAM.CREATE.windrow_tenders-1a2b3c4d_tasks":          {queue.Producer},
 		"$JS.API.STREAM.UPDATE.windrow_tenders-1a2b3c4d_tasks":          {queue.Producer},
 		"$JS.API.STREAM.DELETE.windrow_tenders-1a2b3c4d_tasks":          {queue.Producer, queue.Operator},
-		"$JS.API.STREAM.PURGE.windrow_tenders-1a2b3c4d_tasks":           nil,
+		"$JS.API.STREAM.PURGE.windrow_tenders-1a2b3c4d_tasks":           {queue.Producer}, // who may delete it
+		"$O.windrow_tenders-1a2b3c4d_files.C.a":                         {queue.Producer},
+		"$O.windrow_tenders-1a2b3c4d_files.M.a":                         {queue.Producer},
+		"$JS.API.DIRECT.GET.OBJ_a.$O.a.M.b":                             {queue.Producer, queue.Worker},
 		"$JS.API.STREAM.MSG.DELETE.windrow_tenders-1a2b3c4d_tasks":      nil,
 		"$JS.API.STREAM.SNAPSHOT.windrow_tenders-1a2b3c4d_tasks":        nil,
 		"$JS.API.CONSUMER.PAUSE.windrow_tenders-1a2b3c4d_tasks.workers": nil,

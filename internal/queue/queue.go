@@ -9,7 +9,9 @@
 //     to another one if it is not acknowledged in time;
 //   - the stream windrow_R_events with the subjects windrow.R.event.<kind>:
 //     the ledger;
-//   - the subject windrow.R.beat.<role>, which nothing stores.
+//   - the subject windrow.R.beat.<role>, which nothing stores;
+//   - if its simulator has files, the object store windrow_R_files with them,
+//     each under its SHA-256.
 //
 // Both streams refuse to forget: nothing is deleted, purged, or dropped when
 // they are full. Tasks are published in atomic batches that name the last

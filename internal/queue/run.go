@@ -294,7 +294,7 @@ func (c *Conn) DeleteRun(ctx context.Context, id message.RunID) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	for _, stream := range []string{eventsStream(id), tasksStream(id)} {
+	for _, stream := range []string{eventsStream(id), tasksStream(id), filesStream(id)} {
 		err := c.ask(ctx, "delete stream "+stream, []string{"$JS.API.STREAM.DELETE." + stream}, func(ctx context.Context) error {
 			return c.js.DeleteStream(ctx, stream)
 		})

@@ -62,6 +62,10 @@ func (c *fileCheck) check(dir string, files []message.File) error {
 	return nil
 }
 
+// CheckFiles returns ErrFilesChanged for the first of files, whose relative
+// paths start at dir, that is not what the run was planned with.
+func CheckFiles(dir string, files []message.File) error { return new(fileCheck).check(dir, files) }
+
 // clockTick is more than the steps of the clock by which file systems note
 // changes.
 const clockTick = 100 * time.Millisecond
