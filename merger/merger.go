@@ -52,11 +52,14 @@ type Config struct {
 	Output  string // path of the dataset; the caller holds the lock on it
 	Shards  string // shards folder of the run
 	Folder  string // nonce of the shards folder
-	Own     bool   // the shards folder is the run's own: who writes elsewhere is wrong
 	Digest  message.Digest
 	Version string // of windrow
 	Queue   Queue
 	Ledger  *ledger.Follower // somebody else runs it
+
+	// Confirmed tells whether the shards folder is known to be the right one,
+	// so that who writes elsewhere is wrong.
+	Confirmed func() bool
 
 	ExitWhenSealed bool // also: end when more tasks failed than may, or the run is cancelled
 	Log            *slog.Logger
@@ -104,6 +107,7 @@ func New(c Config) *Merger { return &Merger{Config: c} }
 
 const (
 	absentGrace  = 30 * time.Second // for a shard to appear on a network file system
+	folderGrace  = 3 * time.Second  // for a worker to confirm that the folder is the right one
 	syncInterval = 2 * time.Second
 	tick         = 500 * time.Millisecond
 	maxRounds    = 3
@@ -338,8 +342,8 @@ func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool
 // refuse decides what becomes of a shard that could not be copied.
 func (m *Merger) refuse(ctx context.Context, sh *ledger.Shard, err error) error {
 	switch {
-	case errors.Is(err, ErrFolder) && m.Own:
-		return m.reject(ctx, sh, err)
+	case errors.Is(err, ErrFolder):
+		return m.rejectElsewhere(ctx, sh, err)
 	case errors.Is(err, shard.ErrAbsent):
 		return m.rejectAbsent(ctx, sh, err)
 	case errors.Is(err, shard.ErrDamaged):
@@ -373,18 +377,41 @@ func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard, owned message.
 	return nil
 }
 
+// rejectElsewhere rejects a shard in another folder, if this one is right. A
+// merger in the wrong folder would void all work: it ends.
+func (m *Merger) rejectElsewhere(ctx context.Context, sh *ledger.Shard, reason error) error {
+	right := m.Confirmed()
+	m.Ledger.View(func(s *ledger.State) {
+		for _, other := range s.Shards() {
+			right = right || other.Rejected == "" && other.Folder == m.Folder
+		}
+	})
+	if right {
+		return m.reject(ctx, sh, reason)
+	}
+	if m.waited(sh, folderGrace) {
+		return reason
+	}
+	return nil
+}
+
+// waited tells whether a shard that could not be read has been waited for.
+func (m *Merger) waited(sh *ledger.Shard, grace time.Duration) bool {
+	since, ok := m.absent[sh.Seq]
+	if !ok {
+		m.absent[sh.Seq] = time.Now()
+		return false
+	}
+	return time.Since(since) >= grace
+}
+
 // rejectAbsent rejects a shard that has not appeared for a while. Where the
 // folder itself is gone, recomputing would only fill another one.
 func (m *Merger) rejectAbsent(ctx context.Context, sh *ledger.Shard, reason error) error {
 	if nonce, err := shard.ReadFolder(m.Shards); err != nil || nonce != m.Folder {
 		return fmt.Errorf("%s has lost its nonce file: %w", m.Shards, ErrFolder)
 	}
-	since, ok := m.absent[sh.Seq]
-	if !ok {
-		m.absent[sh.Seq] = time.Now()
-		return nil
-	}
-	if time.Since(since) < absentGrace {
+	if !m.waited(sh, absentGrace) {
 		return nil
 	}
 	return m.reject(ctx, sh, reason)

@@ -41,7 +41,8 @@ type stream struct {
 	changed   chan struct{}
 	delivered uint64
 	busy      bool
-	moves     int // how often a publication that expects a sequence fails first
+	confirmed bool // a worker uses the shards folder, too
+	moves     int  // how often a publication that expects a sequence fails first
 	onAsk     func(message.Event)
 }
 
@@ -162,7 +163,7 @@ func merge(t *testing.T, s *stream) (output string, err error) {
 	output = filepath.Join(t.TempDir(), "out.h5")
 	err = merger.New(merger.Config{
 		Output: output, Shards: s.dir, Folder: "nonce", Digest: digest, Version: "test",
-		Queue: s, Ledger: follower, ExitWhenSealed: true, Log: log,
+		Queue: s, Ledger: follower, Confirmed: func() bool { return s.confirmed }, ExitWhenSealed: true, Log: log,
 	}).Run(ctx)
 	if ctx.Err() != nil {
 		t.Fatal("the merger has not ended")
@@ -301,14 +302,34 @@ func TestFailuresBeyondTheAllowance(t *testing.T) {
 	}
 }
 
-func TestShardInAnotherFolder(t *testing.T) {
-	t.Parallel()
-	s := newStream(t, 0)
+// shardElsewhere announces a shard in another folder than the merger's.
+func (s *stream) shardElsewhere(t *testing.T) {
+	t.Helper()
 	e := *s.shard(t, 0, 1, 2)
 	e.Folder = "another"
 	s.mu.Lock()
 	s.entries[2].Event = &e
 	s.mu.Unlock()
+}
+
+func TestShardInAnotherFolderOfAWorkerThatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, 0)
+	s.confirmed = true
+	s.shardElsewhere(t)
+	s.shard(t, 0, 1, 2)
+	s.shard(t, 3, 4, 5)
+	output, err := merge(t, s)
+	wantSealed(t, s, output, err, tasks)
+	if rejected, ok := s.entries[5].Event.(*message.Rejected); !ok || rejected.Event != 3 {
+		t.Errorf("want event 3 rejected, got %+v", s.entries[5].Event)
+	}
+}
+
+func TestShardInAnotherFolderOfAMergerThatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, 0)
+	s.shardElsewhere(t)
 	if _, err := merge(t, s); !errors.Is(err, merger.ErrFolder) {
 		t.Errorf("error %v, want %v", err, merger.ErrFolder)
 	}

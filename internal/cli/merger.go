@@ -87,8 +87,9 @@ func (o mergerOptions) merge(ctx context.Context, m *member, stdout io.Writer) (
 	group.Go(func() error {
 		defer stopBeating()
 		mg := merger.New(merger.Config{
-			Output: output, Shards: m.shards, Folder: m.folder, Own: o.ownShards, Digest: m.run.Digest(),
-			Version: version.Windrow, Queue: mergerQueue{m.run}, Ledger: m.ledger,
+			Output: output, Shards: m.shards, Folder: m.folder, Digest: m.run.Digest(),
+			Confirmed: func() bool { return o.ownShards || m.isConfirmed() },
+			Version:   version.Windrow, Queue: mergerQueue{m.run}, Ledger: m.ledger,
 			ExitWhenSealed: o.exitWhenSealed || o.run == "", Log: m.log,
 		})
 		m.monitor.watchMerge(mg.Merged)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -226,8 +227,9 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 }
 
 // proveFolder makes sure that the shards folder is the one of the others. A
-// merger that lives is right: it is alone. Else those are who wrote the shards
-// in the ledger. Where there is neither, what comes later tells: see hear.
+// merger at work is right, for there is only one: a worker believes nobody
+// else, and where none lives, the first that comes tells: see hear. A merger
+// believes who agrees with it: one worker that lies cannot keep it away.
 func (m *member) proveFolder(ctx context.Context, role string) error {
 	if err := patiently(ctx, m.log, func() error { return m.ledger.CatchUp(ctx) }); err != nil {
 		return err
@@ -235,45 +237,64 @@ func (m *member) proveFolder(ctx context.Context, role string) error {
 	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder, Greeting: true}); err != nil {
 		m.log.DebugContext(ctx, "greeting not sent", "error", err)
 	}
-	timer := time.NewTimer(greetingWait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	for end := time.Now().Add(proofLimit); ; {
+		timer := time.NewTimer(greetingWait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		other, sure := m.disagreement(role)
+		if other == "" {
+			m.proven.Store(true)
+			return nil
+		}
+		if sure || time.Now().After(end) {
+			return m.folderError(role, other)
+		}
 	}
-	owner := m.ownerOfFolder()
-	if owner.who != "" && owner.folder != m.folder {
-		return m.folderError(role, owner.who)
-	}
-	m.proven.Store(true)
-	return nil
 }
 
-// folderOwner is a role whose shards folder is the right one.
-type folderOwner struct{ who, folder string }
-
-// ownerOfFolder returns who to agree with, if there is anybody.
-func (m *member) ownerOfFolder() (owner folderOwner) {
-	over := false
+// disagreement returns who uses another folder and may be right.
+func (m *member) disagreement(role string) (other string, sure bool) {
+	agree := false
+	for _, b := range m.crew.alive() {
+		switch {
+		case b.ID == m.id || b.Greeting || b.Folder == "" || role == roleWorker && !isAuthority(b, m.id):
+		case b.Folder == m.folder:
+			agree = true
+		default:
+			other, sure = b.Role+" "+b.ID, true
+		}
+	}
 	m.ledger.View(func(s *ledger.State) {
-		_, sealed := s.Sealed()
-		over = sealed != 0
+		if _, sealed := s.Sealed(); sealed != 0 { // the merger has removed the folder
+			agree = true
+			return
+		}
 		for _, sh := range s.Shards() {
-			if sh.Rejected == "" && (owner.who == "" || sh.Folder != m.folder) {
-				owner = folderOwner{"worker " + sh.Worker, sh.Folder}
+			if sh.Rejected != "" || role == roleWorker {
+				continue
+			}
+			if sh.Folder == m.folder {
+				agree = true
+			} else if other == "" {
+				other = "worker " + sh.Worker
 			}
 		}
 	})
-	if over { // the merger removes the folder of a sealed run
-		return folderOwner{}
+	if agree {
+		return "", false
 	}
-	for _, b := range m.crew.alive() {
-		if isAuthority(b, m.id) {
-			owner = folderOwner{b.Role + " " + b.ID, b.Folder}
-		}
-	}
-	return owner
+	return other, sure
+}
+
+// isConfirmed tells whether a live worker uses the same folder.
+func (m *member) isConfirmed() bool {
+	return slices.ContainsFunc(m.crew.alive(), func(b message.Beat) bool {
+		return b.Role == roleWorker && !b.Greeting && b.Folder == m.folder
+	})
 }
 
 // isAuthority tells whether a beat is of another process, a merger at work.
@@ -304,8 +325,12 @@ func patiently(ctx context.Context, log *slog.Logger, f func() error) error {
 	}
 }
 
-// greetingWait is how long a starting role listens to the others.
-const greetingWait = 300 * time.Millisecond
+// How long a starting role listens to the others, and how long a merger waits
+// for one that agrees with it.
+const (
+	greetingWait = 300 * time.Millisecond
+	proofLimit   = 5 * time.Second
+)
 
 // hear takes note of a beat, and answers a greeting. It returns an error to a
 // worker that a merger, which has come later, shows to be in the wrong folder.
