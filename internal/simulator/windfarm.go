@@ -59,11 +59,14 @@ func describeWindfarm(s *spec.Spec) (Description, error) {
 		if _, err := w.calculator(t); err != nil {
 			return Description{}, spec.Problems{s.Problem("simulator.windfarm", nil, "%v", err)}
 		}
+		if _, err := w.smartStart(t); err != nil {
+			return Description{}, spec.Problems{s.Problem("simulator.windfarm.layout", config.Layout, "%v", err)}
+		}
 		largest = max(largest, w.types[t].TurbinesPerFarm)
 	}
 	return Description{
 		Model:   "windfarm 2, " + wind.Version,
-		Source:  wind.Source(config.Wake),
+		Source:  w.source(),
 		Columns: farmColumns(largest, config.Directions),
 	}, nil
 }
@@ -227,10 +230,55 @@ type windfarm struct {
 	sites       []wind.Site
 	types       []wind.TurbineType
 	calculators map[int64]*wind.Calculator // by turbine type, made when needed
+	smartStarts map[int64]*wind.SmartStart // the same
 }
 
 func newWindfarm(config *spec.Windfarm) *windfarm {
-	return &windfarm{config, wind.Tenders(), wind.TurbineTypes(), map[int64]*wind.Calculator{}}
+	return &windfarm{config, wind.Tenders(), wind.TurbineTypes(), map[int64]*wind.Calculator{}, map[int64]*wind.SmartStart{}}
+}
+
+// source says by which models the rows are computed.
+func (w *windfarm) source() string {
+	if w.config.Layout == spec.SmartStart {
+		return wind.Source(w.config.Wake) + "; " + wind.SmartStartSource
+	}
+	return wind.Source(w.config.Wake)
+}
+
+// smartStart returns that of a turbine type, or nil if layouts are made
+// otherwise.
+func (w *windfarm) smartStart(farmType int64) (*wind.SmartStart, error) {
+	if s := w.smartStarts[farmType]; s != nil || w.config.Layout != spec.SmartStart {
+		return s, nil
+	}
+	rose, err := wind.TenderWind().Rose(wind.SmartStartDirections, wind.SmartStartSpeeds())
+	if err != nil {
+		return nil, err
+	}
+	model, err := wind.NewModel(w.config.Wake)
+	if err != nil {
+		return nil, err
+	}
+	s, err := wind.NewSmartStart(w.types[farmType].Turbine, rose, model, wind.StandardAir())
+	if err != nil {
+		return nil, err
+	}
+	w.smartStarts[farmType] = s
+	return s, nil
+}
+
+// layout places the turbines of a farm.
+func (w *windfarm) layout(site wind.Site, farmType int64, seed uint64) ([]wind.Point, error) {
+	turbine := w.types[farmType]
+	spacing := w.config.MinSpacing * turbine.RotorDiameter
+	s, err := w.smartStart(farmType)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return s.Layout(site, turbine.TurbinesPerFarm, spacing, seed)
+	}
+	return site.Layout(turbine.TurbinesPerFarm, spacing, seed)
 }
 
 // calculator returns the calculator of a turbine type, which must exist.
@@ -266,8 +314,7 @@ func (w *windfarm) simulate(_ context.Context, job Job, row table.Row, first int
 	if err != nil {
 		return err
 	}
-	site, turbine := w.sites[integer(keyValue(job.Task, job.Keys, farmIDKey))], w.types[farmType]
-	layout, err := site.Layout(turbine.TurbinesPerFarm, w.config.MinSpacing*turbine.RotorDiameter, job.Seed)
+	layout, err := w.layout(w.sites[integer(keyValue(job.Task, job.Keys, farmIDKey))], farmType, job.Seed)
 	if err != nil {
 		return failed(err)
 	}

@@ -160,7 +160,8 @@ func argumentForm(arg *string) form.Shape {
 func (w *Windfarm) form() form.Shape {
 	return form.Object(
 		form.Required("site", "where the farms stand: tenders", form.Choice(&w.Site, "tenders")),
-		form.Required("layout", "how turbines are placed: polygon, at random inside the site's polygon", form.Choice(&w.Layout, "polygon")),
+		form.Required("layout", "how turbines are placed: polygon, at random inside the site's polygon; smart_start, one after the other at random among the best points that are free",
+			form.Choice(&w.Layout, "polygon", SmartStart)),
 		form.Required("min_spacing", "least distance between turbines in rotor diameters, as in 3D", diametersForm(&w.MinSpacing)),
 		form.Required("wake", "wake model, and the tool whose conventions it has, as in jensen/pywake", form.Choice(&w.Wake, wind.ModelNames()...)),
 		form.Required("directions", "number of wind directions, evenly spaced from north", form.Int(&w.Directions, 1, 3600)),

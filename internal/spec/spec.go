@@ -66,12 +66,16 @@ type Simulator struct {
 // farm_id (site), farm_type (turbine type) and seed (layout).
 type Windfarm struct {
 	Site       string  // tenders
-	Layout     string  // polygon: random points inside the site's polygon
+	Layout     string  // polygon: random points inside the site's polygon; or SmartStart
 	MinSpacing float64 // rotor diameters between turbines (3D)
 	Wake       string  // one of wind.ModelNames
 	Directions int     // number of wind directions, evenly spaced from 0
 	Speeds     Speeds
 }
+
+// SmartStart is the layout in which turbines are placed one after the other, at
+// random among the best free points of a grid: see wind.SmartStart.
+const SmartStart = "smart_start"
 
 // Speeds are the wind speeds First, First+1, ... Last in m/s.
 type Speeds struct{ First, Last int }

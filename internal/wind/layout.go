@@ -29,12 +29,13 @@ type PlacementError struct {
 	Placed   int     // before the search gave up
 	Spacing  float64 // m
 	Area     float64 // m²
+	Tries    int     // for one turbine, or for the whole layout
 }
 
 // Error says what was wanted and how far the search came.
 func (e *PlacementError) Error() string {
 	return fmt.Sprintf("place turbine %d of %d on site %s (%.1f km²) at %.0f m from the others: no free position in %d tries",
-		e.Placed+1, e.Turbines, e.Site, e.Area/1e6, e.Spacing, triesPerTurbine)
+		e.Placed+1, e.Turbines, e.Site, e.Area/1e6, e.Spacing, e.Tries)
 }
 
 // Layout places n turbines on the site, uniformly at random but at least
@@ -58,7 +59,7 @@ func (s Site) Layout(n int, spacing float64, seed uint64) ([]Point, error) {
 	for len(layout) < n {
 		p, ok := s.freePosition(random, layout, spacing)
 		if !ok {
-			return nil, &PlacementError{Site: s.Name, Turbines: n, Placed: len(layout), Spacing: spacing, Area: s.Boundary.Area()}
+			return nil, &PlacementError{Site: s.Name, Turbines: n, Placed: len(layout), Spacing: spacing, Area: s.Boundary.Area(), Tries: triesPerTurbine}
 		}
 		layout = append(layout, p)
 	}

@@ -88,7 +88,7 @@ func TestLayoutThatDoesNotFit(t *testing.T) {
 	if placement.Placed < 1 || placement.Placed > 4 {
 		t.Errorf("%d turbines fitted, want 1 to 4", placement.Placed)
 	}
-	want := wind.PlacementError{Site: "small", Turbines: 10, Placed: placement.Placed, Spacing: 800, Area: 1e6}
+	want := wind.PlacementError{Site: "small", Turbines: 10, Placed: placement.Placed, Spacing: 800, Area: 1e6, Tries: 10_000}
 	if *placement != want {
 		t.Errorf("got %+v, want %+v", *placement, want)
 	}
