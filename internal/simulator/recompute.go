@@ -86,3 +86,23 @@ func number(row table.Row, column, i int) float64 {
 	f, _ := row.Get(column, i).(float64)
 	return f
 }
+
+// FreeEnergy returns what one turbine of each type, with no other in its wind,
+// produces in a year in the wind from each direction, in GWh, and the
+// directions in degrees.
+func FreeEnergy(config *spec.Windfarm) (energy map[int64][]float64, directions []float64, err error) {
+	w := newWindfarm(config)
+	energy = map[int64][]float64{}
+	for t := range w.types {
+		c, err := w.calculator(int64(t))
+		if err != nil {
+			return nil, nil, err
+		}
+		one, err := c.Farm([]wind.Point{{}})
+		if err != nil {
+			return nil, nil, err
+		}
+		energy[int64(t)], directions = one.DirectionAEP, c.Directions()
+	}
+	return energy, directions, nil
+}

@@ -1,0 +1,220 @@
+// Package picture draws what is in a dataset of wind farms, as PNG and SVG, and
+// puts the numbers of each picture beside it as CSV. Colours grow darker in
+// one direction only, and lines differ in their dashes, so that a picture says
+// the same in black and white.
+package picture
+
+import (
+	"errors"
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"windrow/internal/wind"
+)
+
+var errNoFarm = errors.New("no farm to draw")
+
+// Farm is a row of the dataset.
+type Farm struct {
+	Task           int64
+	FarmID         int64 // tender site
+	FarmType       int64 // type of turbine
+	Layout         []wind.Point
+	TurbineLoss    []float64 // share of its free energy that each turbine loses to wakes
+	AEP            float64   // GWh
+	CapacityFactor float64
+	WakeLoss       float64
+	DirectionAEP   []float64 // GWh
+}
+
+// Spacing returns the median distance of a turbine to its nearest neighbour, in
+// m; NaN for one turbine.
+func (f Farm) Spacing() float64 {
+	if len(f.Layout) < 2 {
+		return math.NaN()
+	}
+	var nearest []float64
+	for i, p := range f.Layout {
+		least := math.Inf(1)
+		for j, q := range f.Layout {
+			if i != j {
+				least = min(least, math.Hypot(p.X-q.X, p.Y-q.Y))
+			}
+		}
+		nearest = append(nearest, least)
+	}
+	slices.Sort(nearest)
+	return nearest[len(nearest)/2]
+}
+
+// shade returns a colour for a share from 0, light, to 1, dark.
+func shade(share float64) color.Color {
+	light, dark := [3]float64{255, 224, 130}, [3]float64{38, 20, 88}
+	share = max(0, min(1, share))
+	var c [3]uint8
+	for i := range c {
+		c[i] = uint8(math.Round(light[i] + share*(dark[i]-light[i])))
+	}
+	return color.RGBA{c[0], c[1], c[2], 255}
+}
+
+// dots draws turbines, each shaded by its loss on a scale up to most.
+type dots struct {
+	farm   Farm
+	most   float64
+	radius vg.Length
+}
+
+// Plot implements plot.Plotter.
+func (d dots) Plot(c draw.Canvas, p *plot.Plot) {
+	toX, toY := p.Transforms(&c)
+	for i, at := range d.farm.Layout {
+		point := vg.Point{X: toX(at.X / 1e3), Y: toY(at.Y / 1e3)}
+		c.DrawGlyph(draw.GlyphStyle{Color: shade(d.farm.TurbineLoss[i] / d.most), Radius: d.radius, Shape: draw.CircleGlyph{}}, point)
+		c.DrawGlyph(draw.GlyphStyle{Color: color.Gray{80}, Radius: d.radius, Shape: draw.RingGlyph{}}, point)
+	}
+}
+
+// DataRange implements plot.DataRanger, in km.
+func (d dots) DataRange() (xmin, xmax, ymin, ymax float64) {
+	xmin, ymin, xmax, ymax = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
+	for _, p := range d.farm.Layout {
+		xmin, xmax = min(xmin, p.X/1e3), max(xmax, p.X/1e3)
+		ymin, ymax = min(ymin, p.Y/1e3), max(ymax, p.Y/1e3)
+	}
+	return xmin, xmax, ymin, ymax
+}
+
+// greatestLoss returns the scale of the shades, in steps of 5 %.
+func greatestLoss(farms []Farm) float64 {
+	most := 0.05
+	for _, f := range farms {
+		for _, loss := range f.TurbineLoss {
+			most = max(most, math.Ceil(loss*20)/20)
+		}
+	}
+	return most
+}
+
+// square makes both axes of a map as long, so that a circle is round.
+func square(p *plot.Plot) {
+	half := 0.53 * max(p.X.Max-p.X.Min, p.Y.Max-p.Y.Min)
+	x, y := (p.X.Min+p.X.Max)/2, (p.Y.Min+p.Y.Max)/2
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = x-half, x+half, y-half, y+half
+}
+
+// boundaryLine returns the outline of a site, in km.
+func boundaryLine(boundary wind.Polygon) (*plotter.Line, error) {
+	var points plotter.XYs
+	for i := range len(boundary) + 1 {
+		p := boundary[i%len(boundary)]
+		points = append(points, plotter.XY{X: p.X / 1e3, Y: p.Y / 1e3})
+	}
+	line, err := plotter.NewLine(points)
+	if err == nil {
+		line.Color = color.Gray{110}
+	}
+	return line, err
+}
+
+func newMap(farm Farm, site wind.Site, most float64, radius vg.Length) (*plot.Plot, error) {
+	p := plot.New()
+	outline, err := boundaryLine(site.Boundary)
+	if err != nil {
+		return nil, fmt.Errorf("draw site %s: %w", site.Name, err)
+	}
+	p.Add(outline, dots{farm, most, radius})
+	square(p)
+	return p, nil
+}
+
+// OneFarm draws a farm within the boundary of its site.
+func OneFarm(farm Farm, site wind.Site, turbine string) (*Picture, error) {
+	most := greatestLoss([]Farm{farm})
+	p, err := newMap(farm, site, most, vg.Points(3.5))
+	if err != nil {
+		return nil, err
+	}
+	p.Title.Text = fmt.Sprintf("Task %d: %d turbines (%s) on %s, wake loss %.1f %%", farm.Task, len(farm.Layout), turbine, site.Name, 100*farm.WakeLoss)
+	p.X.Label.Text, p.Y.Label.Text = "easting, UTM 32N (km)", "northing, UTM 32N (km)"
+	addShades(p, most)
+	pic := &Picture{Name: "farm", Plots: [][]*plot.Plot{{p}}, Width: 16 * vg.Centimeter, Height: 16 * vg.Centimeter}
+	pic.Header = []string{"turbine", "x_m", "y_m", "wake_loss"}
+	for i, at := range farm.Layout {
+		pic.Rows = append(pic.Rows, []string{strconv.Itoa(i), number(at.X), number(at.Y), number(farm.TurbineLoss[i])})
+	}
+	return pic, nil
+}
+
+// addShades adds the key of the shades.
+func addShades(p *plot.Plot, most float64) {
+	p.Legend.Top, p.Legend.Left = true, false
+	for _, share := range []float64{0, 0.5, 1} {
+		p.Legend.Add(fmt.Sprintf("%.1f %% lost", 100*share*most), swatch{shade(share)})
+	}
+}
+
+// swatch is a dot in a legend.
+type swatch struct{ color color.Color }
+
+// Thumbnail implements plot.Thumbnailer.
+func (s swatch) Thumbnail(c *draw.Canvas) {
+	drawDot(c, s.color, c.Center())
+}
+
+// ContactSheet draws one farm of each type on each of the sites, a row for each
+// type. farms are those to show.
+func ContactSheet(farms []Farm, sites []wind.Site, types []wind.TurbineType) (*Picture, error) {
+	most := greatestLoss(farms)
+	var plots [][]*plot.Plot
+	pic := &Picture{Name: "layouts", Header: []string{"task", "farm_id", "farm_type", "turbine", "x_m", "y_m", "wake_loss"}}
+	byType := map[int64][]Farm{}
+	for _, f := range farms {
+		byType[f.FarmType] = append(byType[f.FarmType], f)
+	}
+	columns := 0
+	for t := range types {
+		row, shown := []*plot.Plot(nil), byType[int64(t)]
+		for _, f := range shown {
+			p, err := newMap(f, sites[f.FarmID], most, vg.Points(1.4))
+			if err != nil {
+				return nil, err
+			}
+			p.HideAxes()
+			p.Title.Text = fmt.Sprintf("%s, %s", sites[f.FarmID].Name, types[t].Name)
+			p.Title.TextStyle.Font.Size = vg.Points(7)
+			row = append(row, p)
+			for i, at := range f.Layout {
+				pic.Rows = append(pic.Rows, []string{
+					strconv.FormatInt(f.Task, 10), strconv.FormatInt(f.FarmID, 10), strconv.FormatInt(f.FarmType, 10),
+					strconv.Itoa(i), number(at.X), number(at.Y), number(f.TurbineLoss[i]),
+				})
+			}
+		}
+		if len(row) > 0 {
+			plots = append(plots, row)
+			columns = max(columns, len(row))
+		}
+	}
+	if columns == 0 {
+		return nil, errNoFarm
+	}
+	for i := range plots {
+		for len(plots[i]) < columns {
+			plots[i] = append(plots[i], nil)
+		}
+	}
+	pic.Plots, pic.Shades = plots, most
+	pic.Width, pic.Height = vg.Length(columns)*5*vg.Centimeter, vg.Length(len(plots))*5*vg.Centimeter
+	return pic, nil
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 8, 64) }
