@@ -122,6 +122,12 @@ func (p *process) metricsAddress(t *testing.T) (address string) {
 // containsMetric tells whether a line of /metrics matches.
 func containsMetric(t *testing.T, address, pattern string) bool {
 	t.Helper()
+	return regexp.MustCompile("(?m)^" + strings.ReplaceAll(strings.ReplaceAll(pattern, "{", `\{`), "}", `\}`)).MatchString(metricsOf(t, address))
+}
+
+// metricsOf returns what a role says of itself.
+func metricsOf(t *testing.T, address string) string {
+	t.Helper()
 	response, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -131,5 +137,5 @@ func containsMetric(t *testing.T, address, pattern string) bool {
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("metrics: %s, %v\n%s", response.Status, err, text)
 	}
-	return regexp.MustCompile("(?m)^" + strings.ReplaceAll(strings.ReplaceAll(pattern, "{", `\{`), "}", `\}`)).Match(text)
+	return string(text)
 }

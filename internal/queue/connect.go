@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -144,6 +145,7 @@ func (c *Conn) dial(o Options) error {
 		nats.Name(o.Name),
 		nats.CustomInboxPrefix(inboxPrefix),
 		nats.Timeout(dialLimit),
+		nats.SetCustomDialer(&dialer{}),
 		nats.MaxReconnects(limit),
 		nats.ReconnectWait(reconnectPause),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error, not a memory
@@ -165,6 +167,25 @@ func (c *Conn) dial(o Options) error {
 	}
 	c.nc, err = nats.Connect(o.URL, append(options, authentication...)...)
 	return err
+}
+
+// dialer makes the connections of one client, one at a time. The client
+// library forgets one whose handshake fails; with each attempt to reconnect, a
+// file would stay open until memory is collected.
+type dialer struct{ last net.Conn }
+
+// Dial implements nats.CustomDialer.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	if d.last != nil {
+		_ = d.last.Close() // whatever it was, it is over
+	}
+	conn, err := net.DialTimeout(network, address, dialLimit) //nolint:noctx // the library has none to give
+	if err != nil {
+		d.last = nil
+		return nil, err
+	}
+	d.last = conn
+	return conn, nil
 }
 
 // complain receives the errors that the broker reports aside. A denial that
