@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -48,4 +52,32 @@ func TestMonitorListensOnLoopback(t *testing.T) {
 	if !strings.Contains(log.String(), "address=127.0.0.1:") {
 		t.Errorf("log %q", log.String())
 	}
+}
+
+// Whoever reaches the port may ask anything.
+func FuzzMonitor(f *testing.F) {
+	for _, request := range []string{
+		"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /metrics?name[]=go_goroutines&collect=x HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: application/openmetrics-text;version=1.0.0;q=0.5\r\n\r\n",
+		"POST /readyz HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc",
+		"GET /%2e%2e/metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+	} {
+		f.Add([]byte(request))
+	}
+	handler := newMonitor().handler()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(data)))
+		if err != nil {
+			return
+		}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, request)
+		if answer.Code >= 500 && answer.Code != http.StatusServiceUnavailable {
+			t.Errorf("status %d to %q", answer.Code, data)
+		}
+		if allowed := request.Method == http.MethodGet || request.Method == http.MethodHead; !allowed && answer.Code == http.StatusOK {
+			t.Errorf("%s is answered with %d", request.Method, answer.Code)
+		}
+	})
 }
