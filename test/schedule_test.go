@@ -41,8 +41,11 @@ func newSchedule(seed uint64) schedule {
 	more["tasks"] = fmt.Sprintf("{matrix: {seed: 1..%d}}", 100+r.IntN(500))
 	more["queue"] = fmt.Sprintf("{ack_wait: %dms, shard_seconds: %.2f}", 1000+r.IntN(2000), 0.05+0.45*r.Float64())
 	storm := []string{fmt.Sprintf("broker=%d,seed=%d", r.IntN(5), r.Uint64())}
-	for _, kind := range []string{"kill", "truncate", "flip", "hang", "stop"} {
+	for _, kind := range []string{"kill", "truncate", "flip"} {
 		storm = append(storm, fmt.Sprintf("%s=%.1f%%", kind, 15*r.Float64()*float64(r.IntN(2))))
+	}
+	for _, kind := range []string{"hang", "stop"} { // which take seconds each
+		storm = append(storm, fmt.Sprintf("%s=%.1f%%", kind, 2*r.Float64()*float64(r.IntN(2))))
 	}
 	return schedule{specOf(more), 1 + r.IntN(5), strings.Join(storm, ",")}
 }
