@@ -13,13 +13,14 @@ COPY internal internal
 COPY merger merger
 COPY producer producer
 COPY worker worker
-RUN CGO_ENABLED=1 go build -trimpath -ldflags=-s -o /windrow .
+RUN CGO_ENABLED=1 go build -trimpath -ldflags=-s -o /windrow . \
+ && CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /windrow-plot ./internal/picture/windrow-plot
 
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libhdf5-103-1 libhdf5-hl-100 \
  && rm -rf /var/lib/apt/lists/*
-COPY --from=build /windrow /usr/local/bin/windrow
+COPY --from=build /windrow /windrow-plot /usr/local/bin/
 USER 1000:1000
 WORKDIR /campaign
 ENTRYPOINT ["windrow"]

@@ -45,12 +45,13 @@ require_go() {
     die "This is Go ${have:-older than 1.16}." "$advice"
 }
 
-# build_windrow makes bin/windrow.
+# build_windrow makes bin/windrow, and bin/windrow-plot, which draws for it.
 build_windrow() {
   local stamp=()
   # go stops at a checkout that git refuses to read, such as one of another user.
   git status >/dev/null 2>&1 || stamp=(-buildvcs=false)
   go build "${stamp[@]}" -o bin/windrow .
+  go build "${stamp[@]}" -o bin/windrow-plot ./internal/picture/windrow-plot
 }
 
 # The three functions below print the Debian packages whose contents are missing. They try the contents instead of asking

@@ -14,11 +14,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"windrow/internal/cli"
+	"windrow/internal/picture"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"windrow":     func() { os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }, //nolint:forbidigo // this is its main
-		"nats-server": func() { os.Exit(natsServer()) },
+		"windrow":      func() { os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }, //nolint:forbidigo // this is its main
+		"windrow-plot": func() { os.Exit(picture.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"nats-server":  func() { os.Exit(natsServer()) },
 	})
 }

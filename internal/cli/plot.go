@@ -1,17 +1,21 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"windrow/internal/farm"
 	"windrow/internal/foreign"
-	"windrow/internal/picture"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
 	"windrow/internal/wind"
@@ -32,8 +36,8 @@ numbers of each picture beside it as CSV:
   direction_efficiency  energy with wakes over that without, by wind direction
   wind_rose             the wind
 
-Shades grow darker in one direction, so the pictures can be printed in black and
-white. Of a large dataset 5,000 rows are drawn, evenly spaced. Files that are
+They are drawn by windrow-plot, which is beside windrow. Shades grow darker in one
+direction, so the pictures can be printed in black and white. Of a large dataset 5,000 rows are drawn, evenly spaced. Files that are
 there are replaced.`,
 		Example: `  windrow plot tenders.h5
   windrow plot tenders.h5 -o pictures`,
@@ -52,7 +56,6 @@ there are replaced.`,
 const (
 	plottedRows  = 5000
 	plottedBlock = 100
-	sheetFarms   = 5 // of each type on the contact sheet
 )
 
 func (a *app) plot(ctx context.Context, file, dir string) error {
@@ -73,24 +76,57 @@ func (a *app) plot(ctx context.Context, file, dir string) error {
 	if len(farms) == 0 {
 		return &exitError{exitUsage, fmt.Errorf("%s has no farm to draw", file), "windrow inspect " + file}
 	}
-	pictures, err := drawFarms(farms, config)
+	drawing, err := drawingOf(farms, config)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("make a directory for the pictures: %w", err)
+	said, err := draw(ctx, drawing, dir)
+	if err != nil {
+		return err
 	}
-	for _, p := range pictures {
-		if err := p.Save(dir); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(a.stdout, "%s: %d pictures of %s, each as PNG, SVG and CSV\n", dir, len(pictures), plural(len(farms), "farm"))
+	fmt.Fprintf(a.stdout, "%s of %s, each as PNG, SVG and CSV\n", said, plural(len(farms), "farm"))
 	return nil
 }
 
-func drawFarms(farms []picture.Farm, config *spec.Windfarm) ([]*picture.Picture, error) {
-	sites, types := wind.Tenders(), wind.TurbineTypes()
+// draw has windrow-plot draw, and returns what it says.
+func draw(ctx context.Context, drawing *farm.Drawing, dir string) (said string, err error) {
+	program, err := programBeside(farm.Program)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(drawing)
+	if err != nil {
+		return "", fmt.Errorf("hand the farms to %s: %w", program, err)
+	}
+	child := exec.CommandContext(ctx, program, dir)
+	var stdout, stderr bytes.Buffer
+	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(text), &stdout, &stderr
+	if err := child.Run(); err != nil {
+		return "", fmt.Errorf("draw with %s: %w: %s", program, err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
+}
+
+// programBeside finds another program of windrow's: beside this one, or in
+// PATH.
+func programBeside(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	beside := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return "", &exitError{exitUsage, fmt.Errorf("%s is neither beside %s nor in PATH", name, self), "go build -o " + beside + " ./internal/picture/" + name}
+	}
+	return found, nil
+}
+
+// drawingOf adds what the farms would make without wakes.
+func drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.Drawing, error) {
 	free, directions, err := simulator.FreeEnergy(config)
 	if err != nil {
 		return nil, err
@@ -105,46 +141,7 @@ func drawFarms(farms []picture.Farm, config *spec.Windfarm) ([]*picture.Picture,
 			f.TurbineLoss[k] = max(0, 1-energy/total)
 		}
 	}
-	first := farms[0]
-	one, err := picture.OneFarm(first, sites[first.FarmID], types[first.FarmType].Name)
-	if err != nil {
-		return nil, err
-	}
-	pictures := []*picture.Picture{one}
-	for _, draw := range []func() (*picture.Picture, error){
-		func() (*picture.Picture, error) { return picture.ContactSheet(forSheet(farms), sites, types) },
-		func() (*picture.Picture, error) { return picture.ByType(farms, types) },
-		func() (*picture.Picture, error) { return picture.LossBySpacing(farms, types) },
-		func() (*picture.Picture, error) {
-			return picture.DirectionEfficiency(farms, types, free, directions)
-		},
-		func() (*picture.Picture, error) { return picture.WindRose(wind.TenderWind()), nil },
-	} {
-		p, err := draw()
-		if err != nil {
-			return nil, err
-		}
-		pictures = append(pictures, p)
-	}
-	return pictures, nil
-}
-
-// forSheet returns the first farms of each type on different sites.
-func forSheet(farms []picture.Farm) []picture.Farm {
-	shown := map[int64]map[int64]bool{}
-	var chosen []picture.Farm
-	for _, f := range farms {
-		sites := shown[f.FarmType]
-		if sites == nil {
-			sites = map[int64]bool{}
-			shown[f.FarmType] = sites
-		}
-		if len(sites) < sheetFarms && !sites[f.FarmID] {
-			sites[f.FarmID] = true
-			chosen = append(chosen, f)
-		}
-	}
-	return chosen
+	return &farm.Drawing{Farms: farms, Free: free, Directions: directions}, nil
 }
 
 // farmReader reads farms from a file that may be anybody's.
@@ -183,10 +180,10 @@ func (f *farmReader) config() (*spec.Windfarm, error) {
 
 // farms reads the rows to draw, in blocks that are evenly spaced if these are
 // not all. TurbineLoss has the energy of each turbine yet.
-func (f *farmReader) farms() ([]picture.Farm, error) {
+func (f *farmReader) farms() ([]farm.Farm, error) {
 	rows := f.sets["task"].Shape[0]
 	blocks := (min(rows, plottedRows) + plottedBlock - 1) / plottedBlock
-	var farms []picture.Farm
+	var farms []farm.Farm
 	for b := range blocks {
 		first, next := b*rows/blocks, (b+1)*rows/blocks
 		block, err := f.block(first, min(next-first, plottedBlock))
@@ -205,7 +202,7 @@ var farmColumns = map[string]int{
 }
 
 // block reads n rows.
-func (f *farmReader) block(first, n int64) ([]picture.Farm, error) {
+func (f *farmReader) block(first, n int64) ([]farm.Farm, error) {
 	values := map[string][]float64{}
 	for name := range farmColumns {
 		numbers, err := f.numbers(name, first, n)
@@ -214,7 +211,7 @@ func (f *farmReader) block(first, n int64) ([]picture.Farm, error) {
 		}
 		values[name] = numbers
 	}
-	var farms []picture.Farm
+	var farms []farm.Farm
 	for i := range int(n) {
 		row := map[string][]float64{}
 		for name, all := range values {
@@ -224,11 +221,11 @@ func (f *farmReader) block(first, n int64) ([]picture.Farm, error) {
 		if math.IsNaN(row["aep"][0]) { // a failed task
 			continue
 		}
-		farm, err := farmOf(row)
+		one, err := farmOf(row)
 		if err != nil {
 			return nil, err
 		}
-		farms = append(farms, farm)
+		farms = append(farms, one)
 	}
 	return farms, nil
 }
@@ -260,21 +257,21 @@ func (f *farmReader) numbers(name string, first, n int64) ([]float64, error) {
 	return numbers, nil
 }
 
-func farmOf(row map[string][]float64) (picture.Farm, error) {
+func farmOf(row map[string][]float64) (farm.Farm, error) {
 	n := int(row["n_turbines"][0])
 	if n < 1 || n > len(row["turbine_aep"]) || 2*n > len(row["layout"]) {
-		return picture.Farm{}, fmt.Errorf("a farm of %d turbines, with room for %d", n, len(row["turbine_aep"]))
+		return farm.Farm{}, fmt.Errorf("a farm of %d turbines, with room for %d", n, len(row["turbine_aep"]))
 	}
-	farm := picture.Farm{
+	f := farm.Farm{
 		Task: int64(row["task"][0]), FarmID: int64(row["farm_id"][0]), FarmType: int64(row["farm_type"][0]),
 		TurbineLoss: row["turbine_aep"][:n], AEP: row["aep"][0], CapacityFactor: row["capacity_factor"][0],
 		WakeLoss: row["wake_loss"][0], DirectionAEP: row["direction_aep"],
 	}
-	if farm.FarmID < 0 || farm.FarmID >= int64(len(wind.Tenders())) || farm.FarmType < 0 || farm.FarmType >= int64(len(wind.TurbineTypes())) {
-		return picture.Farm{}, fmt.Errorf("no site or turbine has farm_id %d, farm_type %d", farm.FarmID, farm.FarmType)
+	if f.FarmID < 0 || f.FarmID >= int64(len(wind.Tenders())) || f.FarmType < 0 || f.FarmType >= int64(len(wind.TurbineTypes())) {
+		return farm.Farm{}, fmt.Errorf("no site or turbine has farm_id %d, farm_type %d", f.FarmID, f.FarmType)
 	}
 	for i := range n {
-		farm.Layout = append(farm.Layout, wind.Point{X: row["layout"][2*i], Y: row["layout"][2*i+1]})
+		f.Layout = append(f.Layout, wind.Point{X: row["layout"][2*i], Y: row["layout"][2*i+1]})
 	}
-	return farm, nil
+	return f, nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -17,43 +16,11 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"windrow/internal/farm"
 	"windrow/internal/wind"
 )
 
 var errNoFarm = errors.New("no farm to draw")
-
-// Farm is a row of the dataset.
-type Farm struct {
-	Task           int64
-	FarmID         int64 // tender site
-	FarmType       int64 // type of turbine
-	Layout         []wind.Point
-	TurbineLoss    []float64 // share of its free energy that each turbine loses to wakes
-	AEP            float64   // GWh
-	CapacityFactor float64
-	WakeLoss       float64
-	DirectionAEP   []float64 // GWh
-}
-
-// Spacing returns the median distance of a turbine to its nearest neighbour, in
-// m; NaN for one turbine.
-func (f Farm) Spacing() float64 {
-	if len(f.Layout) < 2 {
-		return math.NaN()
-	}
-	var nearest []float64
-	for i, p := range f.Layout {
-		least := math.Inf(1)
-		for j, q := range f.Layout {
-			if i != j {
-				least = min(least, math.Hypot(p.X-q.X, p.Y-q.Y))
-			}
-		}
-		nearest = append(nearest, least)
-	}
-	slices.Sort(nearest)
-	return nearest[len(nearest)/2]
-}
 
 // shade returns a colour for a share from 0, light, to 1, dark.
 func shade(share float64) color.Color {
@@ -68,7 +35,7 @@ func shade(share float64) color.Color {
 
 // dots draws turbines, each shaded by its loss on a scale up to most.
 type dots struct {
-	farm   Farm
+	farm   farm.Farm
 	most   float64
 	radius vg.Length
 }
@@ -94,7 +61,7 @@ func (d dots) DataRange() (xmin, xmax, ymin, ymax float64) {
 }
 
 // greatestLoss returns the scale of the shades, in steps of 5 %.
-func greatestLoss(farms []Farm) float64 {
+func greatestLoss(farms []farm.Farm) float64 {
 	most := 0.05
 	for _, f := range farms {
 		for _, loss := range f.TurbineLoss {
@@ -125,31 +92,31 @@ func boundaryLine(boundary wind.Polygon) (*plotter.Line, error) {
 	return line, err
 }
 
-func newMap(farm Farm, site wind.Site, most float64, radius vg.Length) (*plot.Plot, error) {
+func newMap(f farm.Farm, site wind.Site, most float64, radius vg.Length) (*plot.Plot, error) {
 	p := plot.New()
 	outline, err := boundaryLine(site.Boundary)
 	if err != nil {
 		return nil, fmt.Errorf("draw site %s: %w", site.Name, err)
 	}
-	p.Add(outline, dots{farm, most, radius})
+	p.Add(outline, dots{f, most, radius})
 	square(p)
 	return p, nil
 }
 
 // OneFarm draws a farm within the boundary of its site.
-func OneFarm(farm Farm, site wind.Site, turbine string) (*Picture, error) {
-	most := greatestLoss([]Farm{farm})
-	p, err := newMap(farm, site, most, vg.Points(3.5))
+func OneFarm(f farm.Farm, site wind.Site, turbine string) (*Picture, error) {
+	most := greatestLoss([]farm.Farm{f})
+	p, err := newMap(f, site, most, vg.Points(3.5))
 	if err != nil {
 		return nil, err
 	}
-	p.Title.Text = fmt.Sprintf("Task %d: %d turbines (%s) on %s, wake loss %.1f %%", farm.Task, len(farm.Layout), turbine, site.Name, 100*farm.WakeLoss)
+	p.Title.Text = fmt.Sprintf("Task %d: %d turbines (%s) on %s, wake loss %.1f %%", f.Task, len(f.Layout), turbine, site.Name, 100*f.WakeLoss)
 	p.X.Label.Text, p.Y.Label.Text = "easting, UTM 32N (km)", "northing, UTM 32N (km)"
 	addShades(p, most)
 	pic := &Picture{Name: "farm", Plots: [][]*plot.Plot{{p}}, Width: 16 * vg.Centimeter, Height: 16 * vg.Centimeter}
 	pic.Header = []string{"turbine", "x_m", "y_m", "wake_loss"}
-	for i, at := range farm.Layout {
-		pic.Rows = append(pic.Rows, []string{strconv.Itoa(i), number(at.X), number(at.Y), number(farm.TurbineLoss[i])})
+	for i, at := range f.Layout {
+		pic.Rows = append(pic.Rows, []string{strconv.Itoa(i), number(at.X), number(at.Y), number(f.TurbineLoss[i])})
 	}
 	return pic, nil
 }
@@ -172,11 +139,11 @@ func (s swatch) Thumbnail(c *draw.Canvas) {
 
 // ContactSheet draws one farm of each type on each of the sites, a row for each
 // type. farms are those to show.
-func ContactSheet(farms []Farm, sites []wind.Site, types []wind.TurbineType) (*Picture, error) {
+func ContactSheet(farms []farm.Farm, sites []wind.Site, types []wind.TurbineType) (*Picture, error) {
 	most := greatestLoss(farms)
 	var plots [][]*plot.Plot
 	pic := &Picture{Name: "layouts", Header: []string{"task", "farm_id", "farm_type", "turbine", "x_m", "y_m", "wake_loss"}}
-	byType := map[int64][]Farm{}
+	byType := map[int64][]farm.Farm{}
 	for _, f := range farms {
 		byType[f.FarmType] = append(byType[f.FarmType], f)
 	}

@@ -12,17 +12,18 @@ import (
 	"strconv"
 	"testing"
 
+	"windrow/internal/farm"
 	"windrow/internal/picture"
 	"windrow/internal/wind"
 )
 
 // farms are rows of turbines on two sites, of two types.
-func farms() []picture.Farm {
-	var list []picture.Farm
+func farms() []farm.Farm {
+	var list []farm.Farm
 	sites := wind.Tenders()
 	for task, kind := range []int64{0, 0, 5, 5, 5} {
 		low, high := sites[task%2].Boundary.Bounds()
-		f := picture.Farm{
+		f := farm.Farm{
 			Task: int64(task), FarmID: int64(task % 2), FarmType: kind, AEP: 5000 + float64(task), CapacityFactor: 0.6,
 			WakeLoss: 0.02 + 0.01*float64(task), DirectionAEP: []float64{10, 20, 30, 40},
 		}
@@ -173,7 +174,7 @@ func TestWindRose(t *testing.T) {
 
 func TestSpacingOfOneTurbineIsNone(t *testing.T) {
 	t.Parallel()
-	if s := (picture.Farm{Layout: []wind.Point{{X: 1, Y: 2}}}).Spacing(); !math.IsNaN(s) {
+	if s := (farm.Farm{Layout: []wind.Point{{X: 1, Y: 2}}}).Spacing(); !math.IsNaN(s) {
 		t.Errorf("spacing %g", s)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"windrow/internal/farm"
 	"windrow/internal/wind"
 )
 
@@ -24,7 +25,7 @@ func seriesColor(i, n int) color.Color { return shade(0.25 + 0.75*float64(i)/flo
 
 // ByType draws the energy and the capacity factor of the farms of each type of
 // turbine: median, quartiles, and the farms beyond.
-func ByType(farms []Farm, types []wind.TurbineType) (*Picture, error) {
+func ByType(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
 	energy, factor := plot.New(), plot.New()
 	energy.Y.Label.Text, factor.Y.Label.Text = "AEP (GWh)", "capacity factor"
 	pic := &Picture{Name: "by_type", Plots: [][]*plot.Plot{{energy, factor}}, Width: 24 * vg.Centimeter, Height: 11 * vg.Centimeter}
@@ -65,7 +66,7 @@ func ByType(farms []Farm, types []wind.TurbineType) (*Picture, error) {
 
 // LossBySpacing draws the wake loss of farms against the median distance of a
 // turbine to the next one.
-func LossBySpacing(farms []Farm, types []wind.TurbineType) (*Picture, error) {
+func LossBySpacing(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "median distance to the nearest turbine (rotor diameters)", "wake loss (%)"
 	pic := &Picture{Name: "loss_by_spacing", Plots: [][]*plot.Plot{{p}}, Width: 17 * vg.Centimeter, Height: 12 * vg.Centimeter}
@@ -98,7 +99,7 @@ func LossBySpacing(farms []Farm, types []wind.TurbineType) (*Picture, error) {
 // DirectionEfficiency draws what share of the free energy in the wind from each
 // direction the farms of each type make, on average. free is what one turbine
 // makes of it, in GWh, by type and direction.
-func DirectionEfficiency(farms []Farm, types []wind.TurbineType, free map[int64][]float64, directions []float64) (*Picture, error) {
+func DirectionEfficiency(farms []farm.Farm, types []wind.TurbineType, free map[int64][]float64, directions []float64) (*Picture, error) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "wind direction (degrees, clockwise from north)", "energy with wakes / without (%)"
 	p.X.Min, p.X.Max = 0, 415 // with room for the legend
