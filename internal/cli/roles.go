@@ -216,6 +216,11 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 	group.Go(func() error { return m.ledger.Run(base) })
 	group.Go(func() error {
 		defer cancel()
+		// What the ledger says decides what a role does from its start, as that
+		// a changed file was accepted.
+		if err := patiently(fetching, m.log, func() error { return m.ledger.CatchUp(fetching) }); err != nil {
+			return err
+		}
 		if f.ownShards {
 			m.proven.Store(true)
 		} else if err := m.proveFolder(fetching, role); err != nil {
@@ -231,9 +236,6 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 // else, and where none lives, the first that comes tells: see hear. A merger
 // believes who agrees with it: one worker that lies cannot keep it away.
 func (m *member) proveFolder(ctx context.Context, role string) error {
-	if err := patiently(ctx, m.log, func() error { return m.ledger.CatchUp(ctx) }); err != nil {
-		return err
-	}
 	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder, Greeting: true}); err != nil {
 		m.log.DebugContext(ctx, "greeting not sent", "error", err)
 	}
