@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"windrow/internal/atomicfile"
@@ -95,13 +96,23 @@ func WriteRecord(output string, s *ledger.State) error {
 	})
 }
 
+// removeFolder removes a shards folder. A worker that starts at this moment
+// puts its files into it again, and finds nothing to do: they do no harm.
+func removeFolder(dir string) error {
+	err := os.RemoveAll(dir)
+	if errors.Is(err, syscall.ENOTEMPTY) {
+		return nil
+	}
+	return err
+}
+
 // Tidy removes what a sealed run no longer needs: the partial file with its
 // checkpoint, and the shards folder. Where tasks failed the shards stay, or a
 // replay would have to compute the whole run again.
 func Tidy(output, shards string, sealed *message.Sealed, keepShards bool) error {
 	err := dataset.Remove(output)
 	if sealed.Failed == 0 && !keepShards {
-		err = errors.Join(err, os.RemoveAll(shards))
+		err = errors.Join(err, removeFolder(shards))
 	}
 	if err != nil {
 		return fmt.Errorf("tidy up: %w", err)

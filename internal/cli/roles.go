@@ -100,7 +100,8 @@ type member struct {
 	shards  string // of this run
 	folder  string
 	id      string
-	proven  atomic.Bool // the folder is the right one, as far as can be known
+	own     bool        // the folder is the run's own
+	proven  atomic.Bool // it is the right one, as far as can be known
 	monitor *monitor
 	log     *slog.Logger
 }
@@ -178,7 +179,7 @@ func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error 
 func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleFlags, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
 	m := &member{
 		run: run, crew: newCrew(), shards: filepath.Join(f.shards, string(run.ID())),
-		id: processID(), monitor: monitor, log: log.With("run", run.ID()),
+		own: f.ownShards, id: processID(), monitor: monitor, log: log.With("run", run.ID()),
 	}
 	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
 	monitor.watch(run, m.ledger)
@@ -221,9 +222,7 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 		if err := patiently(fetching, m.log, func() error { return m.ledger.CatchUp(fetching) }); err != nil {
 			return err
 		}
-		if f.ownShards {
-			m.proven.Store(true)
-		} else if err := m.proveFolder(fetching, role); err != nil {
+		if err := m.proveFolder(fetching, role); err != nil {
 			return err
 		}
 		return work(fetching, m)
@@ -234,7 +233,9 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 // proveFolder makes sure that the shards folder is the one of the others. A
 // merger at work is right, for there is only one: a worker believes nobody
 // else, and where none lives, the first that comes tells: see hear. A merger
-// believes who agrees with it: one worker that lies cannot keep it away.
+// believes who agrees with it: one worker that lies cannot keep it away. In
+// windrow run the folder is right; but there, too, the others are given time to
+// open it before a merger with nothing left to do removes it.
 func (m *member) proveFolder(ctx context.Context, role string) error {
 	if err := m.run.Beat(ctx, message.Beat{Role: role, ID: m.id, Folder: m.folder, Greeting: true}); err != nil {
 		m.log.DebugContext(ctx, "greeting not sent", "error", err)
@@ -248,7 +249,7 @@ func (m *member) proveFolder(ctx context.Context, role string) error {
 		case <-timer.C:
 		}
 		other, sure := m.disagreement(role)
-		if other == "" {
+		if other == "" || m.own {
 			m.proven.Store(true)
 			return nil
 		}
@@ -290,6 +291,16 @@ func (m *member) disagreement(role string) (other string, sure bool) {
 		return "", false
 	}
 	return other, sure
+}
+
+// isSealed tells whether the run is: its folder is removed then, and a worker
+// that starts makes another.
+func (m *member) isSealed() (sealed bool) {
+	m.ledger.View(func(s *ledger.State) {
+		_, at := s.Sealed()
+		sealed = at != 0
+	})
+	return sealed
 }
 
 // isConfirmed tells whether a live worker uses the same folder.
@@ -341,7 +352,7 @@ func (m *member) hear(ctx context.Context, role string, b message.Beat) error {
 	if !m.proven.Load() {
 		return nil
 	}
-	if role == roleWorker && isAuthority(b, m.id) && b.Folder != m.folder {
+	if role == roleWorker && !m.own && isAuthority(b, m.id) && b.Folder != m.folder && !m.isSealed() {
 		return m.folderError(role, b.Role+" "+b.ID)
 	}
 	if !b.Greeting || b.ID == m.id {

@@ -22,6 +22,19 @@ var noncePattern = regexp.MustCompile(`^[A-Za-z0-9]{22}$`)
 // OpenFolder makes the shards folder if it is not there and returns its nonce.
 // The first process that opens a folder makes the nonce.
 func OpenFolder(dir string) (nonce string, err error) {
+	for range openTries {
+		if nonce, err = openFolder(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return nonce, err
+}
+
+// openTries are enough where a merger removes the folder of a sealed run while
+// a worker opens it.
+const openTries = 3
+
+func openFolder(dir string) (nonce string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make shards folder: %w", err)
 	}
