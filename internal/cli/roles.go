@@ -261,6 +261,9 @@ func (m *member) proveFolder(ctx context.Context, role string) error {
 
 // disagreement returns who uses another folder and may be right.
 func (m *member) disagreement(role string) (other string, sure bool) {
+	if m.isSealed() {
+		return "", false
+	}
 	agree := false
 	for _, b := range m.crew.alive() {
 		switch {
@@ -272,10 +275,6 @@ func (m *member) disagreement(role string) (other string, sure bool) {
 		}
 	}
 	m.ledger.View(func(s *ledger.State) {
-		if _, sealed := s.Sealed(); sealed != 0 { // the merger has removed the folder
-			agree = true
-			return
-		}
 		for _, sh := range s.Shards() {
 			if sh.Rejected != "" || role == roleWorker {
 				continue
