@@ -48,11 +48,8 @@ func (e *PlacementError) Error() string {
 // candidate after the other in the bounding box; candidates off the site or too
 // close to a turbine are dropped.
 func (s Site) Layout(n int, spacing float64, seed uint64) ([]Point, error) {
-	if err := s.Boundary.Validate(); err != nil {
-		return nil, fmt.Errorf("lay out site %s: %w", s.Name, err)
-	}
-	if n < 1 || !(spacing >= 0) || math.IsInf(spacing, 0) {
-		return nil, fmt.Errorf("lay out site %s: %d turbines %g m apart make no layout", s.Name, n, spacing)
+	if err := s.check(n, spacing); err != nil {
+		return nil, err
 	}
 	random := rand.New(rand.NewPCG(seed, layoutStream))
 	layout := make([]Point, 0, n)
@@ -64,6 +61,18 @@ func (s Site) Layout(n int, spacing float64, seed uint64) ([]Point, error) {
 		layout = append(layout, p)
 	}
 	return layout, nil
+}
+
+// check tells why n turbines cannot be laid out with that spacing in m, however
+// large the site is.
+func (s Site) check(n int, spacing float64) error {
+	if err := s.Boundary.Validate(); err != nil {
+		return fmt.Errorf("lay out site %s: %w", s.Name, err)
+	}
+	if n < 1 || !(spacing >= 0) || math.IsInf(spacing, 0) {
+		return fmt.Errorf("lay out site %s: %d turbines %g m apart make no layout", s.Name, n, spacing)
+	}
+	return nil
 }
 
 func (s Site) freePosition(random *rand.Rand, layout []Point, spacing float64) (Point, bool) {

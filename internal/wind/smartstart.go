@@ -83,11 +83,8 @@ func NewSmartStart(turbine Turbine, resource Resource, model Model, air Air) (*S
 // made with. Its random numbers are those of math/rand/v2's PCG seeded with
 // seed and a constant.
 func (s *SmartStart) Layout(site Site, n int, spacing float64, seed uint64) ([]Point, error) {
-	if err := site.Boundary.Validate(); err != nil {
-		return nil, fmt.Errorf("lay out site %s: %w", site.Name, err)
-	}
-	if n < 1 || !(spacing >= 0) || math.IsInf(spacing, 0) {
-		return nil, fmt.Errorf("lay out site %s: %d turbines %g m apart make no layout", site.Name, n, spacing)
+	if err := site.check(n, spacing); err != nil {
+		return nil, err
 	}
 	random := rand.New(rand.NewPCG(seed, smartStartStream))
 	most := 0

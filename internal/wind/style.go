@@ -36,17 +36,18 @@ const StyleSource = "layouts by style: cluster, single_string, multiple_string a
 	"drawn again until all turbines keep the minimum spacing"
 
 const (
-	styleAttempts = 100          // at a layout that keeps the minimum spacing
-	styleStream   = 0x7374796c65 // "style": see layoutStream
-	stringTries   = 100          // to place a string before the area grows
-	stringGrowths = 200          // of the area
-	clusterTries  = 1000         // to find a place beside a turbine
-	leastDrawn    = 2.5          // spacing in rotor diameters
-	mostDrawn     = 7.0          // the same
-	stringSpread  = 0.5          // radians, standard deviation of the directions of strings
-	mostDeviation = 1.12         // standard deviations
-	nearlyNothing = 1e-9         // relative; a distance is not too short for its rounding
-	mostTurbines  = 1000         // of a farm with a style
+	styleAttempts = 100              // at a layout that keeps the minimum spacing
+	patternStream = 0x7061747465726e // "pattern"
+	styleStream   = 0x7374796c65     // "style": see layoutStream
+	stringTries   = 100              // to place a string before the area grows
+	stringGrowths = 200              // of the area
+	clusterTries  = 1000             // to find a place beside a turbine
+	leastDrawn    = 2.5              // spacing in rotor diameters
+	mostDrawn     = 7.0              // the same
+	stringSpread  = 0.5              // radians, standard deviation of the directions of strings
+	mostDeviation = 1.12             // standard deviations
+	nearlyNothing = 1e-9             // relative; a distance is not too short for its rounding
+	mostTurbines  = 1000             // of a farm with a style
 )
 
 // StyleParameters are what a user may fix of a layout. What is zero is drawn.
@@ -404,13 +405,21 @@ func square(n int, spacing float64) []Point {
 func (r *draw) rings(n int, spacing float64) []Point {
 	points := append(make([]Point, 0, n), Point{})
 	for ring := 1; len(points) < n; ring++ {
-		// So many have chords as long as the spacing.
-		on := min(int(math.Pi/math.Asin(0.5/float64(ring))+nearlyNothing), n-len(points))
-		start := r.between(0, 2*math.Pi)
-		for i := range on {
-			sin, cos := math.Sincos(start + 2*math.Pi*float64(i)/float64(on))
-			points = append(points, Point{spacing * float64(ring) * cos, spacing * float64(ring) * sin})
-		}
+		points = append(points, circle(ring, min(onRing(ring), n-len(points)), spacing, r.between(0, 2*math.Pi))...)
+	}
+	return points
+}
+
+// onRing returns how many points fit on a ring, with chords as long as the rings
+// are apart.
+func onRing(ring int) int { return int(math.Pi/math.Asin(0.5/float64(ring)) + nearlyNothing) }
+
+// circle returns n points on a ring around (0, 0), the first at the angle start.
+func circle(ring, n int, spacing, start float64) []Point {
+	points, radius := make([]Point, n), spacing*float64(ring)
+	for i := range points {
+		sin, cos := math.Sincos(start + 2*math.Pi*float64(i)/float64(n))
+		points[i] = Point{radius * cos, radius * sin}
 	}
 	return points
 }
