@@ -1,8 +1,10 @@
 package producer
 
 import (
+	"context"
 	"fmt"
 
+	"windrow/internal/foreign"
 	"windrow/internal/message"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
@@ -15,6 +17,7 @@ type Plan struct {
 	Digest   message.Digest
 	Planned  *message.Planned
 	Settings *message.Settings
+	Warnings []string // what is odd about the files that the spec names
 }
 
 // Continue makes the plan that of a run which was begun with other files.
@@ -22,9 +25,10 @@ func (p *Plan) Continue(d message.Digest, planned *message.Planned) { p.Digest, 
 
 // NewPlan works out the plan of a spec. It reads every file that the spec
 // names, to hash it and to count the tasks. What is wrong with the spec is
-// returned as spec.Problems.
-func NewPlan(s *spec.Spec) (*Plan, error) {
-	model, err := simulator.Describe(s)
+// returned as spec.Problems. The reader reads the HDF5 files that the spec leads
+// to.
+func NewPlan(ctx context.Context, s *spec.Spec, reader *foreign.Reader) (*Plan, error) {
+	model, err := simulator.Describe(ctx, s, reader)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,7 @@ func NewPlan(s *spec.Spec) (*Plan, error) {
 		Spec:     s,
 		Digest:   spec.Digest(canonical, files, model.Model),
 		Settings: &settings,
+		Warnings: model.Warnings,
 		Planned: &message.Planned{
 			Name: s.Name, Tasks: tasks, Spec: canonical, Keys: keyNames(keys),
 			Columns: columns, Files: files, Model: model.Model, Source: model.Source,

@@ -1,10 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,15 +11,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"windrow/internal/simulator"
 	"windrow/internal/wind"
+	"windrow/internal/windfile"
 )
 
 // aepOptions are the flags of "windrow aep".
 type aepOptions struct {
-	layout, turbine, resource, per, speeds string
-	directions                             int
-	air                                    wind.Air
-	json                                   bool
+	layout, turbine, resource, system string
+	per, speeds                       string
+	directions                        int
+	air                               wind.Air
+	json                              bool
 
 	model, profile                                              string
 	growth                                                      float64
@@ -31,7 +33,7 @@ type aepOptions struct {
 func newAEP(a *app) *cobra.Command {
 	o := &aepOptions{air: wind.StandardAir()}
 	c := &cobra.Command{
-		Use:   "aep --layout FILE --turbine TURBINE --resource FILE --model MODEL",
+		Use:   "aep (--system FILE | --layout FILE --turbine TURBINE --resource FILE) --model MODEL",
 		Short: "Compute the annual energy of one wind farm, to compare with another tool",
 		Long: `Compute the annual energy of one wind farm with the model of the built-in
 windfarm simulator, to compare it with another tool.
@@ -39,12 +41,16 @@ windfarm simulator, to compare it with another tool.
 A layout is CSV with the columns x,y or x_m,y_m, in m. A turbine is the name of one built in,
 generic:MW:METRES with a rated power and a rotor diameter, a CSV file
 (wind_speed_ms, power_kw or power_w, thrust_coefficient, with the sizes in
-comments), or a YAML file of FLORIS. A resource is a CSV file whose header says
-what it is:
+comments), or a YAML file of FLORIS. A resource is a file of WAsP (.tab), or a
+CSV file whose header says what it is:
 
   sector_deg,weibull_a_ms,weibull_k,frequency   Weibull sectors
   wd,ws,freq_val                                joint table, as FLORIS has it
   wind_direction_deg,wind_speed_ms              time series
+
+Each may also be YAML of windIO, with what it includes: the file of that part, or
+of a wind energy system. --system takes all three from one; what there is no
+option for has the values of the file.
 
 Models, each with the profile of the tool whose conventions it has, the first of
 a name being its default. The air is the flags' in every profile (FLORIS itself
@@ -62,7 +68,8 @@ Turbines built in, which stop above 25 m/s, the tender types above 30:
   ` + wrapNames(wind.TurbineNames()),
 		Example: `  windrow aep --layout farm.csv --turbine v80 --resource sectors.csv --model jensen --profile pywake
   windrow aep --layout farm.csv --turbine nrel_5mw --resource rose.csv --model jensen --rotor centre --reference source --renormalise
-  windrow aep --layout farm.csv --turbine generic:10:195 --resource rose.csv --model gauss --per direction --json`,
+  windrow aep --layout farm.csv --turbine generic:10:195 --resource rose.csv --model gauss --per direction --json
+  windrow aep --system wind_energy_system.yaml --model bastankhah2014`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := a.aep(c, o); err != nil {
@@ -72,9 +79,10 @@ Turbines built in, which stop above 25 m/s, the tender types above 30:
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.layout, "layout", "", "positions of the turbines (CSV)")
-	f.StringVar(&o.turbine, "turbine", "", "name, generic:MW:METRES, or file (CSV, YAML of FLORIS)")
-	f.StringVar(&o.resource, "resource", "", "wind resource (CSV)")
+	f.StringVar(&o.system, "system", "", "wind energy system with layout, turbine and resource (YAML of windIO)")
+	f.StringVar(&o.layout, "layout", "", "positions of the turbines (CSV, YAML of windIO)")
+	f.StringVar(&o.turbine, "turbine", "", "name, generic:MW:METRES, or file (CSV, YAML of FLORIS or windIO)")
+	f.StringVar(&o.resource, "resource", "", "wind resource (CSV, .tab, YAML of windIO)")
 	f.StringVar(&o.model, "model", "", "wake model")
 	f.StringVar(&o.profile, "profile", "", "tool whose conventions to follow (default: the first of the model)")
 	f.StringVar(&o.per, "per", "", "also show the energy of each: direction or turbine")
@@ -136,20 +144,35 @@ func (a *app) aep(c *cobra.Command, o *aepOptions) error {
 	if o.per != "" && o.per != "direction" && o.per != "turbine" {
 		return fmt.Errorf("--per %s: direction or turbine are allowed", o.per)
 	}
+	o.layout, o.turbine, o.resource = cmp.Or(o.layout, o.system), cmp.Or(o.turbine, o.system), cmp.Or(o.resource, o.system)
 	for _, flag := range [][2]string{{"layout", o.layout}, {"turbine", o.turbine}, {"resource", o.resource}, {"model", o.model}} {
 		if flag[1] == "" {
 			return fmt.Errorf("--%s is missing", flag[0])
 		}
 	}
-	layout, err := readFile(o.layout, wind.ReadLayout)
+	reader, err := newReader()
 	if err != nil {
 		return err
 	}
-	turbine, err := a.openTurbine(o.turbine)
+	defer reader.Close()
+	files := &windfile.Files{
+		NetCDF: simulator.NetCDF(c.Context(), reader),
+		Warn:   func(text string) { fmt.Fprintf(a.stderr, "windrow: warning: %s\n", text) },
+	}
+	if o.system != "" {
+		if err := files.WarnOfSystem(o.system); err != nil {
+			return err
+		}
+	}
+	layout, err := files.Layout(o.layout)
 	if err != nil {
 		return err
 	}
-	resource, err := o.openResource()
+	turbine, err := openTurbine(files, o.turbine)
+	if err != nil {
+		return err
+	}
+	resource, err := o.openResource(c, files, turbine.HubHeight)
 	if err != nil {
 		return err
 	}
@@ -215,17 +238,9 @@ func (a *app) showEnergy(e *energy) {
 	}
 }
 
-func readFile[T any](path string, read func(string, io.Reader) (T, error)) (T, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	return read(path, f)
-}
-
-func (o *aepOptions) openResource() (wind.Resource, error) {
+// openResource also takes the turbulence of the air from the file, if it has
+// any and no flag says otherwise.
+func (o *aepOptions) openResource(c *cobra.Command, files *windfile.Files, hub float64) (wind.Resource, error) {
 	first, last, ok := strings.Cut(o.speeds, "..")
 	low, lowErr := strconv.Atoi(first)
 	high, highErr := strconv.Atoi(last)
@@ -235,13 +250,18 @@ func (o *aepOptions) openResource() (wind.Resource, error) {
 	if o.directions < 1 || o.directions > 3600 {
 		return nil, fmt.Errorf("--directions %d: 1 to 3600 are allowed", o.directions)
 	}
-	return readFile(o.resource, func(name string, r io.Reader) (wind.Resource, error) {
-		return wind.ReadResource(name, r, wind.Sampling{Directions: o.directions, Speeds: wind.Speeds(low, high)})
-	})
+	climate, air, err := files.Climate(o.resource, hub)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Flags().Changed("turbulence") {
+		o.air.Turbulence = air.Turbulence
+	}
+	return climate.Resource(wind.Sampling{Directions: o.directions, Speeds: wind.Speeds(low, high)})
 }
 
-// openTurbine takes what --turbine says, and warns of what is odd about a file.
-func (a *app) openTurbine(name string) (wind.Turbine, error) {
+// openTurbine takes what --turbine says.
+func openTurbine(files *windfile.Files, name string) (wind.Turbine, error) {
 	if sizes, ok := strings.CutPrefix(name, "generic:"); ok {
 		megawatts, metres, _ := strings.Cut(sizes, ":")
 		rated, ratedErr := strconv.ParseFloat(megawatts, 64)
@@ -251,20 +271,8 @@ func (a *app) openTurbine(name string) (wind.Turbine, error) {
 		}
 		return wind.NewGenericTurbine(rated*1e6, diameter)
 	}
-	read := wind.ReadTurbine
-	switch filepath.Ext(name) {
-	case ".csv":
-	case ".yaml", ".yml":
-		read = readFLORIS
-	default:
-		return wind.NewTurbine(name)
+	if filepath.Ext(name) == ".csv" || windfile.IsYAML(name) {
+		return files.Turbine(name)
 	}
-	turbine, err := readFile(name, read)
-	if err != nil {
-		return wind.Turbine{}, err
-	}
-	if warning := turbine.Warning(); warning != "" {
-		fmt.Fprintf(a.stderr, "windrow: warning: %s\n", warning)
-	}
-	return turbine, nil
+	return wind.NewTurbine(name)
 }

@@ -66,7 +66,7 @@ func (a *app) chaos(o runOptions, path string) error {
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--chaos: %w", err), "windrow run " + path + " --chaos=" + chaos.Default}
 	}
-	plan, err := loadPlan(path)
+	plan, err := loadPlan(a.stops.gentle, path)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	defer r.Close()
 	e := examiner{reader: r, options: o, files: files, seen: rescue.NewSeen()}
 	if o.spec != "" {
-		if e.plan, err = loadPlan(o.spec); err != nil {
+		if e.plan, err = loadPlan(ctx, o.spec); err != nil {
 			return err
 		}
 		e.declared = declarationOf(e.plan)

@@ -34,7 +34,7 @@ Workers that share memory bandwidth or a disk are slower than one alone.`,
 			if sample < 2 || sample > 10_000 {
 				return &exitError{exitUsage, fmt.Errorf("--sample %d: 2 to 10000 are allowed", sample), ""}
 			}
-			plan, err := loadStartable(args[0])
+			plan, err := loadStartable(a.stops.gentle, args[0])
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func (a *app) estimate(ctx context.Context, plan *producer.Plan, k int) error {
 	if err != nil {
 		return err
 	}
-	t, err := newTrial(plan)
+	t, err := newTrial(ctx, plan)
 	if err != nil {
 		return err
 	}

@@ -7,26 +7,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"windrow/internal/message"
 	"windrow/internal/queue"
-	"windrow/internal/spec"
+	"windrow/internal/simulator"
 	"windrow/producer"
 )
 
-// commandFiles returns those of a run's files that its command names.
-func commandFiles(files []message.File, command *spec.Command) []message.File {
-	if command == nil {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(files), func(f message.File) bool { return !slices.Contains(command.Args, f.Path) })
-}
-
-// storeFiles puts the files of the run's command into its object store, for
-// workers that do not have them.
+// storeFiles puts the files that workers need into the run's object store, for
+// those that do not have them.
 func storeFiles(ctx context.Context, run *queue.Run, plan *producer.Plan, replicas int) error {
-	for _, f := range commandFiles(plan.Planned.Files, plan.Spec.Simulator.Command) {
+	for _, f := range simulator.FilesOf(plan.Spec, plan.Planned.Files) {
 		path := f.Path
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(plan.Spec.Dir(), path)

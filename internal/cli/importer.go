@@ -35,7 +35,7 @@ func newImporter(a *app) *cobra.Command {
 }
 
 func (a *app) importRows(f roleFlags, path string, files []string) error {
-	plan, err := loadPlan(path)
+	plan, err := loadPlan(a.stops.gentle, path)
 	if err != nil {
 		return err
 	}

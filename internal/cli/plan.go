@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -32,14 +33,15 @@ dataset, and the disk space that the run needs. All errors are shown at once.
 Nothing is created.`,
 		Example: `  windrow plan examples/001-tenders/tenders.yaml`,
 		Args:    exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			plan, err := loadPlan(args[0])
+		RunE: func(c *cobra.Command, args []string) error {
+			plan, err := loadPlan(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if err := checkStart(plan, stateBeside(dir, plan.Spec.Output.File)); err != nil {
 				return err
 			}
+			a.warnOf(plan)
 			return showPlan(a.stdout, plan, args[0])
 		},
 	}
@@ -47,8 +49,15 @@ Nothing is created.`,
 	return c
 }
 
+// warnOf shows what is odd about the files that a spec names.
+func (a *app) warnOf(plan *producer.Plan) {
+	for _, warning := range plan.Warnings {
+		fmt.Fprintf(a.stderr, "windrow: warning: %s\n", warning)
+	}
+}
+
 // loadPlan reads a spec and works out its plan. The error has all problems.
-func loadPlan(path string) (*producer.Plan, error) {
+func loadPlan(ctx context.Context, path string) (*producer.Plan, error) {
 	s, err := spec.Load(path)
 	if err != nil {
 		return nil, specError(path, err)
@@ -56,25 +65,35 @@ func loadPlan(path string) (*producer.Plan, error) {
 	if err := s.CheckOutput(); err != nil {
 		return nil, specError(path, err)
 	}
-	return planOf(path, s)
+	return planOf(ctx, path, s)
 }
 
 // loadPlanElsewhere returns the plan of a spec whose dataset somebody else
 // writes, perhaps on another machine: this one need not have room for it.
-func loadPlanElsewhere(path string) (*producer.Plan, error) {
+func loadPlanElsewhere(ctx context.Context, path string) (*producer.Plan, error) {
 	s, err := spec.Load(path)
 	if err != nil {
 		return nil, specError(path, err)
 	}
-	return planOf(path, s)
+	return planOf(ctx, path, s)
 }
 
-func planOf(path string, s *spec.Spec) (*producer.Plan, error) {
-	plan, err := producer.NewPlan(s)
+func planOf(ctx context.Context, path string, s *spec.Spec) (*producer.Plan, error) {
+	plan, err := planSpec(ctx, s)
 	if err != nil {
 		return nil, specError(path, err)
 	}
 	return plan, nil
+}
+
+// planSpec works out a plan.
+func planSpec(ctx context.Context, s *spec.Spec) (*producer.Plan, error) {
+	reader, err := newReader()
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	return producer.NewPlan(ctx, s, reader)
 }
 
 func specError(path string, err error) error {
@@ -101,8 +120,8 @@ func checkStart(plan *producer.Plan, s state) error {
 }
 
 // loadStartable loads the plan of a spec whose simulator is on this machine.
-func loadStartable(path string) (*producer.Plan, error) {
-	plan, err := loadPlan(path)
+func loadStartable(ctx context.Context, path string) (*producer.Plan, error) {
+	plan, err := loadPlan(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ time, and start it again: it goes on where the stream ends.`,
 }
 
 func (a *app) producer(o producerOptions, path string) error {
-	plan, err := loadPlanElsewhere(path)
+	plan, err := loadPlanElsewhere(a.stops.gentle, path)
 	if err != nil {
 		return err
 	}

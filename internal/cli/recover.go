@@ -96,7 +96,7 @@ type campaignTasks struct {
 	plan  *producer.Plan // nil if there is only a list
 }
 
-func (o *recoverOptions) load() (t campaignTasks, err error) {
+func (o *recoverOptions) load(ctx context.Context) (t campaignTasks, err error) {
 	if o.spec == "" {
 		list, err := tasklist.Open(o.tasks, o.key)
 		if err != nil {
@@ -104,7 +104,7 @@ func (o *recoverOptions) load() (t campaignTasks, err error) {
 		}
 		return campaignTasks{key: o.key, tasks: list.Tasks(0)}, nil
 	}
-	plan, err := loadPlan(o.spec)
+	plan, err := loadPlan(ctx, o.spec)
 	if err != nil {
 		return t, err
 	}
@@ -217,7 +217,7 @@ func (f found) show(w io.Writer, file string) {
 }
 
 func (a *app) recover(ctx context.Context, o recoverOptions, files []string) error {
-	t, err := o.load()
+	t, err := o.load(ctx)
 	if err != nil {
 		return err
 	}

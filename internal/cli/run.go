@@ -105,13 +105,14 @@ func (a *app) run(o runOptions, path string) (err error) {
 	if o.workers < 1 || o.workers > 1024 {
 		return &exitError{exitUsage, fmt.Errorf("--workers %d: 1 to 1024 are allowed", o.workers), ""}
 	}
-	plan, err := loadPlan(path)
+	plan, err := loadPlan(a.stops.gentle, path)
 	if err != nil {
 		return err
 	}
 	if o.output != "" {
 		plan.Spec.Output.File, plan.Settings.Output = o.output, filepath.Base(o.output)
 	}
+	a.warnOf(plan)
 	defer func() { a.notify(a.stops.now, o.notify, plan, err) }()
 	s := stateBeside(o.stateDir, plan.Spec.Output.File)
 	if err := checkStart(plan, s); err != nil {

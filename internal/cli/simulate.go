@@ -80,9 +80,9 @@ func (a *app) simulate(ctx context.Context, o simulateOptions, name string) erro
 		if _, err := message.ParseRunID(name); err != nil {
 			return &exitError{exitUsage, fmt.Errorf("%s is neither a spec nor a run", name), "windrow status"}
 		}
-		find = func(name string) (*single, error) { return a.fromRun(ctx, o, name) }
+		find = func(ctx context.Context, name string) (*single, error) { return a.fromRun(ctx, o, name) }
 	}
-	t, err := find(name)
+	t, err := find(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -99,8 +99,8 @@ func (a *app) simulate(ctx context.Context, o simulateOptions, name string) erro
 	return printRow(a.stdout, row, o.json)
 }
 
-func (o simulateOptions) fromSpec(path string) (*single, error) {
-	plan, err := loadPlan(path)
+func (o simulateOptions) fromSpec(ctx context.Context, path string) (*single, error) {
+	plan, err := loadPlan(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (t *single) compute(ctx context.Context, log io.Writer) (table.Row, error) 
 	if err != nil {
 		return table.Row{}, err
 	}
-	model, err := simulator.New(decoded, simulator.Options{Dir: t.dir, Files: t.planned.Files, Log: slog.New(printed{log}), Reader: reader})
+	model, err := simulator.New(ctx, decoded, simulator.Options{Dir: t.dir, Files: t.planned.Files, Log: slog.New(printed{log}), Reader: reader})
 	if err != nil {
 		return table.Row{}, err
 	}

@@ -69,7 +69,7 @@ Exit code 5 if an answer breaks the contract, or rows differ.`,
 			if tasks < 1 || tasks > 10_000 {
 				return &exitError{exitUsage, fmt.Errorf("--tasks %d: 1 to 10000 are allowed", tasks), ""}
 			}
-			plan, err := loadStartable(args[0])
+			plan, err := loadStartable(a.stops.gentle, args[0])
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func (a *app) testSimulator(ctx context.Context, plan *producer.Plan, k int) err
 	if err != nil {
 		return err
 	}
-	t, err := newTrial(plan)
+	t, err := newTrial(ctx, plan)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (t *trial) tryTasks(ctx context.Context, tasks []message.Task, r *report) (
 
 // tryAgain compares row with what another process makes of the same task.
 func (t *trial) tryAgain(ctx context.Context, task message.Task, row table.Row, r *report) error {
-	other, err := newTrial(t.plan)
+	other, err := newTrial(ctx, t.plan)
 	if err != nil {
 		return err
 	}

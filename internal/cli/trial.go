@@ -24,7 +24,7 @@ type trial struct {
 	printed   *lineCounter
 }
 
-func newTrial(plan *producer.Plan) (*trial, error) {
+func newTrial(ctx context.Context, plan *producer.Plan) (*trial, error) {
 	dir, err := filepath.Abs(plan.Spec.Dir())
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func newTrial(plan *producer.Plan) (*trial, error) {
 		return nil, err
 	}
 	printed := &lineCounter{}
-	s, err := simulator.New(plan.Spec, simulator.Options{Dir: dir, Files: plan.Planned.Files, Log: slog.New(printed), Reader: reader})
+	s, err := simulator.New(ctx, plan.Spec, simulator.Options{Dir: dir, Files: plan.Planned.Files, Log: slog.New(printed), Reader: reader})
 	if err != nil {
 		return nil, err
 	}

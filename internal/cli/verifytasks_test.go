@@ -10,7 +10,6 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
-	"windrow/producer"
 )
 
 // sealedDataset makes a dataset of a spec with the keys (a, b), of which change
@@ -27,7 +26,7 @@ func sealedDataset(t *testing.T, change func(task int64, key []int64), failed ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := producer.NewPlan(s)
+	plan, err := planSpec(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 	"windrow/internal/queue"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
-	"windrow/producer"
 	"windrow/worker"
 )
 
@@ -94,7 +93,7 @@ func addKeepFailed(c *cobra.Command, dir *string) {
 
 func (a *app) worker(o workerOptions) error {
 	return a.serveRuns(a.stops.gentle, roleWorker, o.roleFlags, func(ctx context.Context, m *member) (err error) {
-		var home commandHome
+		var home filesHome
 		defer func() { err = errors.Join(err, home.remove()) }()
 		w := worker.New(worker.Config{
 			ID: m.id, Shards: m.shards, Folder: m.folder, Digest: m.run.Digest(),
@@ -111,28 +110,28 @@ func (a *app) worker(o workerOptions) error {
 }
 
 // simulator makes the simulator of a run, if it may run here.
-func (o workerOptions) simulator(ctx context.Context, planned *message.Planned, m *member, home *commandHome) (simulator.Simulator, error) {
+func (o workerOptions) simulator(ctx context.Context, planned *message.Planned, m *member, home *filesHome) (simulator.Simulator, error) {
 	s, err := spec.Decode(planned.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the spec in the ledger: %w", err)
 	}
 	options := simulator.Options{Files: planned.Files, Log: m.log}
-	if s.Simulator.Command != nil {
-		if err = o.findHome(ctx, m, planned, s.Simulator.Command, home); err != nil {
+	if options.Reader, err = newReader(); err != nil {
+		return nil, err
+	}
+	if s.Simulator.Command != nil || len(simulator.FilesOf(s, planned.Files)) > 0 {
+		if err = o.findHome(ctx, m, planned, s, home); err != nil {
 			return nil, err
 		}
 		options.Dir = home.dir
 		if home.fetched {
-			options.Files = commandFiles(planned.Files, s.Simulator.Command)
-		}
-		if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
-			return nil, err
-		}
-		if options.Reader, err = newReader(); err != nil {
-			return nil, err
+			options.Files = simulator.FilesOf(s, planned.Files)
 		}
 	}
-	return simulator.New(s, options)
+	if options.KeepFailed, err = makeKeepFailed(o.keepFailed); err != nil {
+		return nil, err
+	}
+	return simulator.New(ctx, s, options)
 }
 
 // makeKeepFailed returns the absolute path of the directory for what is left of
@@ -151,40 +150,43 @@ func makeKeepFailed(dir string) (string, error) {
 	return dir, nil
 }
 
-// commandHome is the directory in which the run's command runs.
-type commandHome struct {
+// filesHome is the directory with the files of the run, in which its command
+// runs.
+type filesHome struct {
 	dir     string
-	fetched bool // it is ours, with the run's files
+	fetched bool // it is ours
 }
 
-func (h *commandHome) remove() error {
+func (h *filesHome) remove() error {
 	if !h.fetched {
 		return nil
 	}
 	return os.RemoveAll(h.dir)
 }
 
-// findHome finds the directory in which the run's command may run: that of the
-// allowed spec; or, for any command, this one if it has the command's files as
-// they were planned, and otherwise one to which they are fetched.
-func (o workerOptions) findHome(ctx context.Context, m *member, planned *message.Planned, command *spec.Command, home *commandHome) (err error) {
-	if !o.allowCommand {
-		home.dir, err = o.allowedDir(m, planned)
-		return err
+// findHome finds the directory with the files of the run: that of the allowed
+// spec; or, for any command and for what is no command, this one if it has
+// the files as they were planned, and otherwise one to which they are fetched.
+func (o workerOptions) findHome(ctx context.Context, m *member, planned *message.Planned, s *spec.Spec, home *filesHome) (err error) {
+	if o.allowSpec != "" || s.Simulator.Command != nil && !o.allowCommand {
+		home.dir, err = o.allowedDir(ctx, m, planned)
+		if err == nil || s.Simulator.Command != nil {
+			return err
+		}
 	}
 	if home.dir, err = os.Getwd(); err != nil || simulator.CheckFiles(home.dir, planned.Files) == nil {
 		return err
 	}
-	if home.dir, err = fetchFiles(ctx, m.run, commandFiles(planned.Files, command)); err != nil {
+	if home.dir, err = fetchFiles(ctx, m.run, simulator.FilesOf(s, planned.Files)); err != nil {
 		return err
 	}
 	home.fetched = true
-	m.log.InfoContext(ctx, "files of the command fetched", "directory", home.dir)
+	m.log.InfoContext(ctx, "files of the run fetched", "directory", home.dir)
 	return nil
 }
 
 // allowedDir returns the directory of the spec that is allowed to run.
-func (o workerOptions) allowedDir(m *member, planned *message.Planned) (string, error) {
+func (o workerOptions) allowedDir(ctx context.Context, m *member, planned *message.Planned) (string, error) {
 	if o.allowSpec == "" {
 		return "", &exitError{exitUsage, fmt.Errorf("run %s wants to run a command, which is not allowed", m.run.ID()), "windrow worker --allow-spec SPEC"}
 	}
@@ -192,7 +194,7 @@ func (o workerOptions) allowedDir(m *member, planned *message.Planned) (string, 
 	if err != nil {
 		return "", err
 	}
-	plan, err := producer.NewPlan(allowed)
+	plan, err := planSpec(ctx, allowed)
 	if err != nil {
 		return "", err
 	}

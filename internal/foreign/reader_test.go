@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -179,5 +180,42 @@ func TestReadAndList(t *testing.T) {
 		if !ok || !strings.HasPrefix(damage.Reason, want) {
 			t.Errorf("got %v, want %s", damage, want)
 		}
+	}
+}
+
+// TestVariablesOfNetCDF reads files that h5netcdf wrote.
+func TestVariablesOfNetCDF(t *testing.T) {
+	t.Parallel()
+	r := reader(t, foreign.DefaultLimits, "play-reader")
+	got, err := r.Variables(t.Context(), "testdata/netcdf/rose.nc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]foreign.Variable{
+		"wind_direction":       {Dims: []string{"wind_direction"}, Shape: []int{4}, Values: []float64{0, 90, 180, 270}},
+		"wind_speed":           {Dims: []string{"wind_speed"}, Shape: []int{4}, Values: []float64{6, 8, 10, 12}},
+		"turbulence_intensity": {Values: []float64{0.06}},
+		"probability": {Dims: []string{"wind_speed", "wind_direction"}, Shape: []int{4, 4}, Values: []float64{
+			0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05,
+		}},
+	}
+	nearly := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-8 }) // it has 32 bits
+	if diff := cmp.Diff(want, got, nearly); diff != "" {
+		t.Error(diff)
+	}
+	got, err = r.Variables(t.Context(), "testdata/netcdf/gridded.nc")
+	if err != nil || !slices.Equal(got["probability"].Dims, []string{"x", "wind_direction"}) {
+		t.Errorf("gridded: %+v, %v", got["probability"], err)
+	}
+	got, err = r.Variables(t.Context(), "testdata/netcdf/series.nc")
+	if err != nil || !slices.Equal(got["wind_speed"].Dims, []string{"time"}) {
+		t.Errorf("series: %+v, %v", got["wind_speed"], err)
+	}
+	text := filepath.Join(t.TempDir(), "text.nc")
+	if err := os.WriteFile(text, []byte("no netCDF"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Variables(t.Context(), text); err == nil {
+		t.Error("text is read as netCDF")
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"windrow/internal/message"
+	"windrow/internal/spec"
 )
 
 // fileCheck makes sure that the files of a run are those that it was planned
@@ -60,6 +62,15 @@ func (c *fileCheck) check(dir string, files []message.File) error {
 		c.seen[path] = state // of before it was read: a change in between is seen next time
 	}
 	return nil
+}
+
+// FilesOf returns those of a run's files that a worker needs: all but the list
+// of tasks, unless a command reads it, too.
+func FilesOf(s *spec.Spec, files []message.File) []message.File {
+	return slices.DeleteFunc(slices.Clone(files), func(f message.File) bool {
+		c := s.Simulator.Command
+		return f.Path == s.Tasks.File && (c == nil || !slices.Contains(c.Args, f.Path))
+	})
 }
 
 // CheckFiles returns ErrFilesChanged for the first of files, whose relative

@@ -8,42 +8,50 @@ import (
 	"windrow/internal/spec"
 	"windrow/internal/table"
 	"windrow/internal/wind"
+	"windrow/internal/windfile"
 )
 
 // FarmCheck computes rows of the windfarm model again from what a dataset
 // stores of them.
 type FarmCheck struct {
-	model   *windfarm
+	model   *farms
 	columns table.Columns
 }
 
 // The columns of a FarmCheck, by their positions.
 const (
-	checkedType = iota
-	checkedLayout
+	checkedLayout = iota
 	checkedAEP
 	checkedFactor
 	checkedTurbines
+	checkedType // if there is one
 )
 
 // ErrNoFarms says that rows are not of the windfarm model.
 var ErrNoFarms = errors.New("rows are not those of the windfarm model, and cannot be computed again")
 
 // NewFarmCheck returns a check for rows of the spec with room for that many
-// turbines, whose key farm_type is of the given type.
+// turbines. On the tender sites their key farm_type is of the given type.
 func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, error) {
 	config := s.Simulator.Windfarm
 	if config == nil {
 		return nil, ErrNoFarms
 	}
-	all := farmColumns(turbines, config.Directions)
-	return &FarmCheck{newWindfarm(config), table.Columns{
-		checkedType:     {Name: farmTypeKey, Type: farmType},
+	model, err := newFarms(config, &windfile.Files{})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoFarms, err)
+	}
+	all := commonColumns(config, turbines, max(1, config.Directions))
+	c := &FarmCheck{model, table.Columns{
 		checkedLayout:   all[layoutColumn],
 		checkedAEP:      all[aepColumn],
 		checkedFactor:   all[capacityFactorColumn],
 		checkedTurbines: all[turbinesColumn],
-	}}, nil
+	}}
+	if config.Site == spec.Tenders {
+		c.columns = append(c.columns, table.Column{Name: farmTypeKey, Type: farmType})
+	}
+	return c, nil
 }
 
 // Columns returns what Check needs of a row.
@@ -57,9 +65,12 @@ func (c *FarmCheck) Check(row table.Row) (checked bool, err error) {
 	if math.IsNaN(energy) {
 		return false, nil
 	}
-	farmType, _ := row.Get(checkedType, 0).(int64)
+	farmType := int64(0)
+	if len(c.columns) > checkedType {
+		farmType, _ = row.Get(checkedType, 0).(int64)
+	}
 	turbines, _ := row.Get(checkedTurbines, 0).(int64)
-	if farmType < 0 || farmType >= int64(len(c.model.types)) || turbines < 1 || turbines > int64(c.columns[checkedLayout].Elements()/2) {
+	if farmType < 0 || farmType >= int64(len(c.model.turbines)) || turbines < 1 || turbines > int64(c.columns[checkedLayout].Elements()/2) {
 		return false, fmt.Errorf("farm of type %d with %d turbines", farmType, turbines)
 	}
 	layout := make([]wind.Point, turbines)
@@ -91,9 +102,12 @@ func number(row table.Row, column, i int) float64 {
 // produces in a year in the wind from each direction, in GWh, and the
 // directions in degrees.
 func FreeEnergy(config *spec.Windfarm) (energy map[int64][]float64, directions []float64, err error) {
-	w := newWindfarm(config)
+	w, err := newFarms(config, &windfile.Files{})
+	if err != nil {
+		return nil, nil, err
+	}
 	energy = map[int64][]float64{}
-	for t := range w.types {
+	for t := range w.turbines {
 		c, err := w.calculator(int64(t))
 		if err != nil {
 			return nil, nil, err

@@ -64,6 +64,7 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
+	"windrow/internal/windfile"
 )
 
 // Simulator computes the result columns of tasks, one at a time. It is not
@@ -120,7 +121,8 @@ type Options struct {
 	// in mode exec. Without it they are temporary and removed.
 	KeepFailed string
 
-	// Reader reads result.h5, for a command in mode exec.
+	// Reader reads result.h5, for a command in mode exec, and the netCDF files
+	// of a wind farm.
 	Reader *foreign.Reader
 }
 
@@ -129,14 +131,21 @@ type Description struct {
 	Model   string        // name and version, as in "windfarm 1"; part of the run's digest
 	Source  string        // how the rows come about, for the dataset's `source` attribute
 	Columns table.Columns // results
+
+	Warnings []string // what is odd about the files that the spec names
 }
 
 // Describe returns what the simulator of s computes, or spec.Problems that say
-// why it cannot compute the tasks of s.
-func Describe(s *spec.Spec) (Description, error) {
+// why it cannot compute the tasks of s. The reader reads the HDF5 files that the
+// spec leads to.
+func Describe(ctx context.Context, s *spec.Spec, reader *foreign.Reader) (Description, error) {
 	switch c := s.Simulator; {
 	case c.Windfarm != nil:
-		return describeWindfarm(s)
+		var warnings []string
+		files := &windfile.Files{Dir: s.Dir(), NetCDF: NetCDF(ctx, reader), Warn: func(text string) { warnings = append(warnings, text) }}
+		d, err := describeWindfarm(s, files)
+		d.Warnings = warnings
+		return d, err
 	case c.Noop != nil:
 		return describeNoop(), nil
 	case c.Sleep != nil:
@@ -149,10 +158,17 @@ func Describe(s *spec.Spec) (Description, error) {
 
 // New returns the simulator of s. A command is not started before its first
 // task.
-func New(s *spec.Spec, opts Options) (Simulator, error) {
+func New(ctx context.Context, s *spec.Spec, opts Options) (Simulator, error) {
 	switch c := s.Simulator; {
 	case c.Windfarm != nil:
-		return &builtin{newWindfarm(c.Windfarm).simulate, layoutName}, nil
+		if err := CheckFiles(opts.Dir, FilesOf(s, opts.Files)); err != nil {
+			return nil, err
+		}
+		w, err := newWindfarm(s, &windfile.Files{Dir: opts.Dir, NetCDF: NetCDF(ctx, opts.Reader)})
+		if err != nil {
+			return nil, fmt.Errorf("read the wind farm of the run: %w", err)
+		}
+		return &builtin{w.simulate, layoutName}, nil
 	case c.Noop != nil:
 		return &builtin{noop, seedColumn().Name}, nil
 	case c.Sleep != nil:

@@ -50,12 +50,12 @@ const (
 
 func work(params string) {
 	s := commandSpec(time.Minute, nil, "python3", "modes.py")
-	sim, err := simulator.New(s, simulator.Options{Dir: "testdata", Log: slog.New(slog.DiscardHandler)})
+	ctx := context.Background() //nolint:forbidigo // there is no test
+	sim, err := simulator.New(ctx, s, simulator.Options{Dir: "testdata", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)
 	}
 	row := table.NewBlock(table.Columns{table.TaskIndex(), number}, 1).Append()
-	ctx := context.Background() //nolint:forbidigo // there is no test
 	if err := sim.Simulate(ctx, simulator.Job{Task: message.Task{Params: []byte(params)}, Attempt: 1}, row); err != nil {
 		panic(err)
 	}
@@ -87,7 +87,7 @@ type bench struct {
 // newBench makes the simulator of s for tasks with the given int32 keys.
 func newBench(t testing.TB, s *spec.Spec, opts simulator.Options, keys ...string) *bench {
 	t.Helper()
-	description, err := simulator.Describe(s)
+	description, err := simulator.Describe(t.Context(), s, opts.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func newBench(t testing.TB, s *spec.Spec, opts simulator.Options, keys ...string
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if b.Simulator, err = simulator.New(s, opts); err != nil {
+	if b.Simulator, err = simulator.New(t.Context(), s, opts); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -155,10 +155,10 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 
 func TestSpecWithoutSimulatorIsRefused(t *testing.T) {
 	t.Parallel()
-	if _, err := simulator.Describe(&spec.Spec{}); err == nil {
+	if _, err := simulator.Describe(t.Context(), &spec.Spec{}, nil); err == nil {
 		t.Error("Describe accepts it")
 	}
-	if _, err := simulator.New(&spec.Spec{}, simulator.Options{}); err == nil {
+	if _, err := simulator.New(t.Context(), &spec.Spec{}, simulator.Options{}); err == nil {
 		t.Error("New accepts it")
 	}
 }

@@ -2,163 +2,45 @@ package simulator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
 	"windrow/internal/wind"
+	"windrow/internal/windfile"
 )
 
-// The keys of the windfarm model's tasks. The layout of a farm is drawn with
-// the seed of the task, which these and the spec's seed determine.
-const (
-	farmIDKey   = "farm_id"   // tender site
-	farmTypeKey = "farm_type" // turbine type
-	seedKey     = "seed"      // tells the layouts of one site and type apart
-)
-
-// farmKey is a key that the tasks must have, and its least and greatest value.
-type farmKey struct {
-	name      string
-	low, high int64
-}
-
-func farmKeys() []farmKey {
-	return []farmKey{
-		{farmIDKey, 0, int64(len(wind.Tenders()) - 1)},
-		{farmTypeKey, 0, int64(len(wind.TurbineTypes()) - 1)},
-		{seedKey, math.MinInt64, math.MaxInt64},
-	}
-}
-
-func (k farmKey) accepts(v table.Value) bool {
-	i, ok := v.Any().(int64)
-	return ok && i >= k.low && i <= k.high
-}
-
-func (k farmKey) isBounded() bool { return k.low > math.MinInt64 }
-
-func (k farmKey) String() string {
-	if k.isBounded() {
-		return fmt.Sprintf("an integer from %d to %d", k.low, k.high)
-	}
-	return "an integer"
-}
-
-func describeWindfarm(s *spec.Spec) (Description, error) {
-	types, err := farmTypes(s)
+func describeWindfarm(s *spec.Spec, files *windfile.Files) (Description, error) {
+	config := s.Simulator.Windfarm
+	keys, err := readFarmKeys(s)
 	if err != nil {
 		return Description{}, err
 	}
-	config := s.Simulator.Windfarm
-	w, largest := newWindfarm(config), 0
-	for _, t := range types {
-		if _, err := w.calculator(t); err != nil {
-			return Description{}, spec.Problems{s.Problem("simulator.windfarm", nil, "%v", err)}
+	farms, err := newFarms(config, files)
+	if err != nil {
+		return Description{}, problemOf(s, err)
+	}
+	largest, directions := 0, 0
+	for _, t := range keys.types(farms) {
+		c, err := farms.calculator(t)
+		if err != nil {
+			return Description{}, problemOf(s, err)
 		}
-		if _, err := w.smartStart(t); err != nil {
-			return Description{}, spec.Problems{s.Problem("simulator.windfarm.layout", config.Layout, "%v", err)}
+		if _, err := farms.smartStart(t); err != nil {
+			return Description{}, problemOf(s, &inputError{"layout", err})
 		}
-		largest = max(largest, w.types[t].TurbinesPerFarm)
+		largest, directions = max(largest, farms.mostTurbines(t)), len(c.Directions())
 	}
 	return Description{
-		Model:   "windfarm 2, " + wind.Version,
-		Source:  w.source(),
-		Columns: farmColumns(largest, config.Directions),
+		Model:   "windfarm 3, " + wind.Version,
+		Source:  farms.source(),
+		Columns: farmColumns(config, largest, directions),
 	}, nil
-}
-
-// farmTypes returns the turbine types in the tasks of s, or what makes the
-// tasks unfit for the model.
-func farmTypes(s *spec.Spec) ([]int64, error) {
-	if s.Tasks.File != "" {
-		return farmTypesOfList(s)
-	}
-	var problems spec.Problems
-	for _, key := range farmKeys() {
-		axis := findAxis(s, key.name)
-		if axis == nil {
-			problems = append(problems, s.Problem("tasks.matrix", nil, "has no key %s: the windfarm model needs %s", key.name, key))
-		} else if v, found := key.findUnfit(axis); found {
-			problems = append(problems, s.Problem("tasks.matrix."+key.name, v, "expected %s", key))
-		}
-	}
-	if problems != nil {
-		return nil, problems.Err()
-	}
-	var types []int64
-	axis := findAxis(s, farmTypeKey)
-	for i := range axis.Len() {
-		types = append(types, integer(axis.At(i)))
-	}
-	return types, nil
-}
-
-func findAxis(s *spec.Spec, name string) *spec.Axis {
-	for i := range s.Tasks.Matrix {
-		if axis := &s.Tasks.Matrix[i]; axis.Name == name {
-			return axis
-		}
-	}
-	return nil
-}
-
-// findUnfit returns the first value of an axis that k does not accept.
-func (k farmKey) findUnfit(axis *spec.Axis) (table.Value, bool) {
-	n := axis.Len()
-	if !k.isBounded() {
-		n = 1 // an axis has one type
-	}
-	for i := range n {
-		if v := axis.At(i); !k.accepts(v) {
-			return v, true
-		}
-	}
-	return table.Value{}, false
-}
-
-func farmTypesOfList(s *spec.Spec) ([]int64, error) {
-	keys := farmKeys()
-	var problems spec.Problems
-	for _, key := range keys {
-		if !slices.Contains(s.Tasks.Key, key.name) {
-			problems = append(problems, s.Problem("tasks.key", nil, "lacks %s: the windfarm model needs %s", key.name, key))
-		}
-	}
-	if problems != nil {
-		return nil, problems.Err()
-	}
-	var types []int64
-	for task, err := range s.TasksFrom(0) {
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			if v := keyValue(task, s.Tasks.Key, key.name); !key.accepts(v) {
-				return nil, spec.Problems{s.Problem("tasks.file", v, "%s of task %d: expected %s", key.name, task.Index, key)}
-			}
-		}
-		if t := integer(keyValue(task, s.Tasks.Key, farmTypeKey)); !slices.Contains(types, t) {
-			types = append(types, t)
-		}
-	}
-	return types, nil
-}
-
-// keyValue returns the value of the key called name, or none.
-func keyValue(task message.Task, names []string, name string) table.Value {
-	if i := slices.Index(names, name); i >= 0 && i < len(task.Key) {
-		return task.Key[i]
-	}
-	return table.Value{}
-}
-
-func integer(v table.Value) int64 {
-	i, _ := v.Any().(int64)
-	return i
 }
 
 // The result columns of the windfarm model, by their positions.
@@ -171,20 +53,43 @@ const (
 	turbinesColumn
 	turbineAEPColumn
 	directionAEPColumn
+	minSpacingColumn
+	firstOtherColumn // of a style, then the split
+)
+
+// The columns of a layout with a style, after firstOtherColumn.
+const (
+	layoutSpacingColumn = iota
+	layoutAngleColumn
+	layoutStringsColumn
+	layoutBreaksColumn
+	layoutNoiseColumn
+	styleColumnCount
 )
 
 const layoutName = "layout" // of the first result column
 
 // farmColumns returns the columns for farms of that many turbines at most, in
 // wind from that many directions.
-func farmColumns(turbines, directions int) table.Columns {
+func farmColumns(config *spec.Windfarm, turbines, directions int) table.Columns {
+	columns := commonColumns(config, turbines, directions)
+	if config.HasStyle() {
+		columns = append(columns, styleColumns()...)
+	}
+	if config.Split != (spec.Split{}) {
+		columns = append(columns, splitColumn())
+	}
+	return columns
+}
+
+func commonColumns(config *spec.Windfarm, turbines, directions int) table.Columns {
 	float, zero, one := table.Type{Kind: table.Float64}, 0.0, 1.0
 	turbine := table.Dim{Name: "turbine", Size: turbines}
 	return table.Columns{
 		layoutColumn: {
 			Name: layoutName, Type: float, Shape: []table.Dim{turbine, {Name: "xy", Size: 2}}, Unit: "m",
 			LongName:    "turbine positions",
-			Description: "easting and northing of each turbine in UTM zone 32N; NaN from turbine n_turbines on",
+			Description: coordinates(config) + " of each turbine; NaN from turbine n_turbines on",
 		},
 		aepColumn: {
 			Name: "aep", Type: float, Unit: "GWh", Min: &zero, Finite: true,
@@ -221,108 +126,103 @@ func farmColumns(turbines, directions int) table.Columns {
 			LongName:    "annual energy production in the wind from each direction",
 			Description: "with wake losses; the directions are evenly spaced, clockwise from north; sums to aep",
 		},
+		minSpacingColumn: {
+			Name: "min_spacing", Type: float, Unit: "m", Min: &zero,
+			LongName:    "least distance between two turbines",
+			Description: "of the layout; NaN if there are no two",
+		},
 	}
 }
 
-// windfarm is the built-in model of wind farms on the tender sites.
+func coordinates(config *spec.Windfarm) string {
+	switch {
+	case config.Site == spec.Tenders:
+		return "easting and northing in UTM zone 32N"
+	case config.HasStyle():
+		return "east and north of the middle of the farm"
+	default:
+		return "x and y as the files have them"
+	}
+}
+
+// styleColumns returns the columns of what was drawn for a layout with a style.
+func styleColumns() table.Columns {
+	float, zero := table.Type{Kind: table.Float64}, 0.0
+	return table.Columns{
+		layoutSpacingColumn: {
+			Name: "layout_spacing", Type: float, Unit: "1", Min: &zero, Finite: true,
+			LongName:    "spacing of the layout",
+			Description: "wanted between neighbours, in rotor diameters",
+		},
+		layoutAngleColumn: {
+			Name: "layout_angle", Type: float, Unit: "degree", Min: &zero, Max: new(360.0),
+			LongName:    "direction of the layout",
+			Description: "clockwise from north, along strings or the rows of a grid; NaN where there are none",
+		},
+		layoutStringsColumn: {
+			Name: "layout_strings", Type: table.Type{Kind: table.Int32}, Unit: "1", Min: &zero,
+			LongName:    "number of strings",
+			Description: "0 where turbines do not stand in strings",
+		},
+		layoutBreaksColumn: {
+			Name: "layout_breaks", Type: table.Type{Kind: table.Int32}, Unit: "1", Min: &zero,
+			LongName:    "number of empty places in strings",
+			Description: "0 where turbines do not stand in strings",
+		},
+		layoutNoiseColumn: {
+			Name: "layout_noise", Type: float, Unit: "1", Min: &zero,
+			LongName:    "how much strings meander",
+			Description: "0 is not at all; the mean of the strings; NaN where turbines do not stand in strings",
+		},
+	}
+}
+
+// splitNames are the values of the column split, by their numbers.
+var splitNames = []string{"train", "validation", "test"}
+
+func splitColumn() table.Column {
+	zero := 0.0
+	return table.Column{
+		Name: "split", Type: table.Type{Kind: table.Int8}, Unit: "1", Min: &zero, Max: new(float64(len(splitNames) - 1)),
+		LongName:    "part of the data",
+		Description: "drawn from the layout and the seed of the spec: equal layouts are in one part",
+		Flags:       splitNames,
+	}
+}
+
+// windfarm is the built-in model of wind farms.
 type windfarm struct {
-	config      *spec.Windfarm
-	sites       []wind.Site
-	types       []wind.TurbineType
-	calculators map[int64]*wind.Calculator // by turbine type, made when needed
-	smartStarts map[int64]*wind.SmartStart // the same
+	*farms
+	seed int64 // of the spec
 }
 
-func newWindfarm(config *spec.Windfarm) *windfarm {
-	return &windfarm{config, wind.Tenders(), wind.TurbineTypes(), map[int64]*wind.Calculator{}, map[int64]*wind.SmartStart{}}
-}
-
-// source says by which models the rows are computed.
-func (w *windfarm) source() string {
-	if w.config.Layout == spec.SmartStart {
-		return wind.Source(w.config.Wake) + "; " + wind.SmartStartSource
-	}
-	return wind.Source(w.config.Wake)
-}
-
-// smartStart returns that of a turbine type, or nil if layouts are made
-// otherwise.
-func (w *windfarm) smartStart(farmType int64) (*wind.SmartStart, error) {
-	if s := w.smartStarts[farmType]; s != nil || w.config.Layout != spec.SmartStart {
-		return s, nil
-	}
-	rose, err := wind.TenderWind().Rose(wind.SmartStartDirections, wind.SmartStartSpeeds())
+func newWindfarm(s *spec.Spec, files *windfile.Files) (*windfarm, error) {
+	f, err := newFarms(s.Simulator.Windfarm, files)
 	if err != nil {
 		return nil, err
 	}
-	model, err := wind.NewModel(w.config.Wake)
-	if err != nil {
-		return nil, err
-	}
-	s, err := wind.NewSmartStart(w.types[farmType].Turbine, rose, model, wind.StandardAir())
-	if err != nil {
-		return nil, err
-	}
-	w.smartStarts[farmType] = s
-	return s, nil
-}
-
-// layout places the turbines of a farm.
-func (w *windfarm) layout(site wind.Site, farmType int64, seed uint64) ([]wind.Point, error) {
-	turbine := w.types[farmType]
-	spacing := w.config.MinSpacing * turbine.RotorDiameter
-	s, err := w.smartStart(farmType)
-	if err != nil {
-		return nil, err
-	}
-	if s != nil {
-		return s.Layout(site, turbine.TurbinesPerFarm, spacing, seed)
-	}
-	return site.Layout(turbine.TurbinesPerFarm, spacing, seed)
-}
-
-// calculator returns the calculator of a turbine type, which must exist.
-func (w *windfarm) calculator(farmType int64) (*wind.Calculator, error) {
-	if c, ok := w.calculators[farmType]; ok {
-		return c, nil
-	}
-	rose, err := wind.TenderWind().Rose(w.config.Directions, wind.Speeds(w.config.Speeds.First, w.config.Speeds.Last))
-	if err != nil {
-		return nil, err
-	}
-	model, err := wind.NewModel(w.config.Wake)
-	if err != nil {
-		return nil, err
-	}
-	c, err := wind.NewCalculator(w.types[farmType].Turbine, rose, model, wind.StandardAir())
-	if err != nil {
-		return nil, err
-	}
-	w.calculators[farmType] = c
-	return c, nil
+	return &windfarm{f, s.Seed}, nil
 }
 
 // simulate is a model.
 func (w *windfarm) simulate(_ context.Context, job Job, row table.Row, first int) error {
-	for _, key := range farmKeys() {
-		if v := keyValue(job.Task, job.Keys, key.name); !key.accepts(v) {
-			return failed(fmt.Errorf("%s is %q: expected %s", key.name, v.String(), key))
-		}
+	key, err := farmKeyOf(w.config, job)
+	if err != nil {
+		return failed(err)
 	}
-	farmType := integer(keyValue(job.Task, job.Keys, farmTypeKey))
-	calculator, err := w.calculator(farmType)
+	calculator, err := w.calculator(key.farmType)
 	if err != nil {
 		return err
 	}
-	layout, err := w.layout(w.sites[integer(keyValue(job.Task, job.Keys, farmIDKey))], farmType, job.Seed)
+	layout, err := w.layout(key, job.Seed)
 	if err != nil {
 		return failed(err)
 	}
-	result, err := calculator.Farm(layout)
+	result, err := calculator.Farm(layout.Layout)
 	if err != nil {
 		return failed(err)
 	}
-	return setFarm(row, first, layout, result)
+	return w.set(row, first, layout, result)
 }
 
 // failed is the failure of a task that the model cannot compute.
@@ -330,7 +230,9 @@ func failed(err error) error {
 	return &Error{Class: message.ClassError, Message: message.FirstLine(err.Error(), maxMessage)}
 }
 
-func setFarm(row table.Row, first int, layout []wind.Point, result wind.Result) error {
+// set fills the columns of a row.
+func (w *windfarm) set(row table.Row, first int, drawn wind.Drawn, result wind.Result) error {
+	layout := drawn.Layout
 	if room := row.Columns()[first+turbineAEPColumn].Elements(); len(layout) > room {
 		return failed(fmt.Errorf("the farm has %d turbines: the columns of the run have room for %d", len(layout), room))
 	}
@@ -345,7 +247,51 @@ func setFarm(row table.Row, first int, layout []wind.Point, result wind.Result) 
 	row.SetFloats(first+noWakeColumn, result.AEPNoWake)
 	row.SetFloats(first+wakeLossColumn, result.WakeLoss)
 	row.SetFloats(first+capacityFactorColumn, result.CapacityFactor)
-	return row.Set(first+turbinesColumn, 0, int64(len(layout)))
+	spacing := math.NaN()
+	if len(layout) > 1 {
+		spacing = wind.ClosestPair(layout)
+	}
+	row.SetFloats(first+minSpacingColumn, spacing)
+	if err := row.Set(first+turbinesColumn, 0, int64(len(layout))); err != nil {
+		return err
+	}
+	next := first + firstOtherColumn
+	if w.config.HasStyle() {
+		if err := setStyle(row, next, drawn); err != nil {
+			return err
+		}
+		next += styleColumnCount
+	}
+	if w.config.Split != (spec.Split{}) {
+		return row.Set(next, 0, splitOf(w.config.Split, layout, w.seed))
+	}
+	return nil
+}
+
+func setStyle(row table.Row, first int, drawn wind.Drawn) error {
+	row.SetFloats(first+layoutSpacingColumn, drawn.Spacing)
+	row.SetFloats(first+layoutAngleColumn, drawn.Angle)
+	row.SetFloats(first+layoutNoiseColumn, drawn.Noise)
+	return errors.Join(
+		row.Set(first+layoutStringsColumn, 0, int64(drawn.Strings)),
+		row.Set(first+layoutBreaksColumn, 0, int64(drawn.Breaks)))
+}
+
+// splitOf draws the part of the data that a layout belongs to.
+func splitOf(split spec.Split, layout []wind.Point, seed int64) int64 {
+	h := sha256.New()
+	_ = binary.Write(h, binary.LittleEndian, layout)                     // a hash takes all
+	digest := h.Sum(binary.LittleEndian.AppendUint64(nil, uint64(seed))) //nolint:gosec // its bits
+	sum := sha256.Sum256(digest)
+	percent := int(binary.BigEndian.Uint64(sum[:]) % 100)
+	switch {
+	case percent < split.Train:
+		return 0
+	case percent < split.Train+split.Validation:
+		return 1
+	default:
+		return 2
+	}
 }
 
 // setPadded sets a column to values and the rest of it to NaN.

@@ -15,6 +15,7 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
+	"windrow/internal/table"
 	"windrow/internal/wind"
 )
 
@@ -127,7 +128,7 @@ func TestTurbineDimensionIsThatOfTheLargestFarm(t *testing.T) {
 		"matrix: {farm_id: 0, farm_type: [4, 5], seed: 1}":   71,
 		"{file: tasks.csv, key: [farm_id, farm_type, seed]}": 71,
 	} {
-		d, err := simulator.Describe(loadWindfarm(t, dir, tasks, "3D"))
+		d, err := simulator.Describe(t.Context(), loadWindfarm(t, dir, tasks, "3D"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +153,7 @@ func TestWindfarmRefusesOtherTasks(t *testing.T) {
 	} {
 		t.Run(tt.tasks, func(t *testing.T) {
 			t.Parallel()
-			_, err := simulator.Describe(loadWindfarm(t, t.TempDir(), strings.ReplaceAll(tt.tasks, "bad.csv", filepath.Join(dir, "bad.csv")), "3D"))
+			_, err := simulator.Describe(t.Context(), loadWindfarm(t, t.TempDir(), strings.ReplaceAll(tt.tasks, "bad.csv", filepath.Join(dir, "bad.csv")), "3D"), nil)
 			var problems spec.Problems
 			if !errors.As(err, &problems) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v\nwant ...%s...", err, tt.want)
@@ -215,14 +216,157 @@ func TestWindfarmRowsAreThoseOfEarlierBuilds(t *testing.T) {
 
 // rowDigests are the sha256 of three rows of each wake model.
 var rowDigests = map[string]string{
-	"none":                  "5d47162d4cf24b93193d3bba4ce54274e8c638fb61ae6c5ccf606b9b2bdaaa7b",
-	"iea37":                 "c9d87dc09c297609dfbf063400a9ba0dda8b9373e89bd34469f147563c14bc84",
-	"iea37/pywake":          "87ea0bf1ade34c00e72313d2bea310c7ab7a5ea5c3bbec2157cf9aaef1139967",
-	"jensen/pywake":         "bf9baf3b1e1d2fc94143d67fe68650594541409022ee7df98b74052959c9587f",
-	"jensen/floris":         "0097df3c53797b8df6cb3604d3f2e9f003f5ae8c1e0c8e106a9be214808e57a9",
-	"jensen/foxes":          "c5d25d4d4dc4ea8940622cff7be26a9d6cc39f221be57b10b702c9da9c48db35",
-	"bastankhah2014/pywake": "e4a0dddd0e8aa03da2188c6f134c4bc70a82d1468274b80dcf97245e8bbf555c",
-	"gauss/floris":          "3b10d141b0806388d445f756ce0fef8324ab6242a69c5194076f04114429c874",
-	"niayifar/pywake":       "abbd91625aa46d0823e177fbc2e951e38ebed39ee6d80ad2d515d10042d117b3",
-	"turbopark/pywake":      "81074a9091ce0414c3b5ae94ebd43e6ba82d6d0dce0673c79e30b52b67571cdc",
+	"none":                  "a49fff0f382c3af2b5c80b476892fde653f9d69795161b0f40ef3cf03b91f91c",
+	"iea37":                 "3771163ae6b01c0007d8669cd9f18b59d3d5e01f02c6d1f5a91a3beb82c75324",
+	"iea37/pywake":          "ec84c109bb3ea5e06a6ecff9c088417e988143c1c62b76422a32537fed3554f5",
+	"jensen/pywake":         "2896da158c21f3b55c13d77dfff15e2b869d6f0db9e35d0f97a69117515fad8d",
+	"jensen/floris":         "22fa85d3ca9ddebb5ac9a84a8e32c9c9ebf70997b6310f899630e1304575dfc6",
+	"jensen/foxes":          "5e00ebcec0472f0cbc35a315db990b913e14abbb4ddebcc02ee2cb8055d5510f",
+	"bastankhah2014/pywake": "35b716318138b628dfaa5e495ba8b01c3df41b3d80dc47d88774cf662cfe6a14",
+	"gauss/floris":          "9562107fe1c8840a9458ba83fd20d3a13a9d9676d8c718828c0b2785d0e18e16",
+	"niayifar/pywake":       "513897b59309811ce739b8430ea9856821e377467efe64a1396dbf473cb145fe",
+	"turbopark/pywake":      "1c360799a52bfd2d9d1ddc1864ccffbccaf559d5898600c33eb08b072a9e7d55",
+}
+
+// loadOpen returns a spec of farms without a boundary.
+func loadOpen(t testing.TB, tasks, windfarm string) *spec.Spec {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "spec.yaml")
+	text := "version: 1\nname: test\nseed: 42\ntasks: {matrix: {" + tasks + "}}\nsimulator:\n  windfarm: {" + windfarm + "}\noutput: {file: test.h5}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := spec.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+const styles = "site: open, turbine: nrel_5mw, layout: styles, min_spacing: 2.5D, wake: jensen/pywake, directions: 36, speeds: 3..25, split: 60/20/20"
+
+// TestFarmsWithStyles computes a farm of each style and compares what the row
+// says of its layout with the layout.
+func TestFarmsWithStyles(t *testing.T) {
+	t.Parallel()
+	s := loadOpen(t, "farm_type: [cluster, single_string, grid], spacing: [3.0, 5.5], seed: 1..9", styles)
+	b := newBench(t, s, simulator.Options{})
+	b.keys = []string{"farm_type", "spacing", "seed"}
+	const diameter = 125.88 // of nrel_5mw, m
+	for _, style := range []string{"cluster", "single_string", "grid"} {
+		job := b.taskOf(table.StringValue(style), table.FloatValue(5.5), table.IntValue(3))
+		if err := b.Simulate(t.Context(), job, b.row); err != nil {
+			t.Fatal(err)
+		}
+		n, _ := b.get("n_turbines").(int64)
+		var layout []wind.Point
+		for i := range int(n) {
+			layout = append(layout, wind.Point{X: b.float("layout", 2*i), Y: b.float("layout", 2*i+1)})
+		}
+		if got, want := b.float("min_spacing", 0), wind.ClosestPair(layout); got != want || got < 2.5*diameter || got > 5.6*diameter {
+			t.Errorf("%s: min_spacing %g, two turbines are %g m apart", style, got, want)
+		}
+		if got := b.float("layout_spacing", 0); got != 5.5 {
+			t.Errorf("%s: layout_spacing %g", style, got)
+		}
+		inStrings := style == "single_string"
+		if strings := b.get("layout_strings"); (strings == int64(1)) != inStrings || math.IsNaN(b.float("layout_noise", 0)) == inStrings {
+			t.Errorf("%s: %v strings, noise %g", style, strings, b.float("layout_noise", 0))
+		}
+		if hasAngle := style != "cluster"; math.IsNaN(b.float("layout_angle", 0)) == hasAngle {
+			t.Errorf("%s: angle %g", style, b.float("layout_angle", 0))
+		}
+	}
+}
+
+// TestSplitDividesByLayout draws the parts of 500 layouts, and finds equal
+// layouts in one part whatever the key.
+func TestSplitDividesByLayout(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, loadOpen(t, "seed: 1..500", strings.ReplaceAll(styles, "layout: styles", "layout: single_string, turbines: 5")), simulator.Options{}, "seed")
+	var parts [3]int
+	for seed := range int64(500) {
+		if err := b.Simulate(t.Context(), b.task([]int64{seed + 1}, ""), b.row); err != nil {
+			t.Fatal(err)
+		}
+		part, _ := b.get("split").(int64)
+		parts[part]++
+	}
+	// 300, 100 and 100 are expected; standard deviations 11, 9 and 9.
+	if parts[0] < 255 || parts[0] > 345 || parts[1] < 64 || parts[1] > 136 {
+		t.Errorf("the parts have %v layouts", parts)
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "layout.csv"), "x,y\n0,0\n1000,0\n", 0o600)
+	s := loadOpen(t, "a: 1..20, b: [x, y]", strings.ReplaceAll(styles, "layout: styles", "layout: "+filepath.Join(dir, "layout.csv")))
+	fixed := newBench(t, s, simulator.Options{Dir: dir})
+	fixed.keys = []string{"a", "b"}
+	seen := map[any]bool{}
+	for a := range int64(20) {
+		if err := fixed.Simulate(t.Context(), fixed.taskOf(table.IntValue(a+1), table.StringValue("x")), fixed.row); err != nil {
+			t.Fatal(err)
+		}
+		seen[fixed.get("split")] = true
+	}
+	if len(seen) != 1 {
+		t.Errorf("one layout is in the parts %v", seen)
+	}
+}
+
+// taskOf returns a job with keys of several types.
+func (b *bench) taskOf(key ...table.Value) simulator.Job {
+	return simulator.Job{Task: message.Task{Key: key}, Seed: simulator.Seed(42, key), Attempt: 1, Keys: b.keys}
+}
+
+func TestOpenFarmsRefuseOtherTasks(t *testing.T) {
+	t.Parallel()
+	for tasks, want := range map[string]string{
+		"seed: 1":                               "has no key farm_type: the windfarm model needs a layout style: cluster, single_string",
+		"farm_type: [0, 1]":                     "tasks.matrix.farm_type: 0: expected a layout style",
+		"farm_type: [cluster, spiral]":          "tasks.matrix.farm_type: spiral: expected a layout style",
+		"farm_type: [grid], spacing: [0, 3]":    "tasks.matrix.spacing: 0: expected a number above 0 and up to 50, in rotor diameters",
+		"farm_type: [grid], spacing: [3, true]": "tasks.matrix.spacing",
+	} {
+		path := filepath.Join(t.TempDir(), "spec.yaml")
+		write(t, path, "version: 1\nname: test\ntasks: {matrix: {"+tasks+"}}\nsimulator:\n  windfarm: {"+styles+"}\noutput: {file: test.h5}\n", 0o600)
+		loaded, err := spec.Load(path)
+		if err == nil {
+			_, err = simulator.Describe(t.Context(), loaded, nil)
+		}
+		var problems spec.Problems
+		if !errors.As(err, &problems) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s gave %v\nwant ...%s...", tasks, err, want)
+		}
+	}
+}
+
+func TestWindfarmFilesThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "near.csv"), "x,y\n0,0\n100,0\n", 0o600)
+	write(t, filepath.Join(dir, "rose.csv"), "wd,ws,freq_val\n0,8,1\n", 0o600)
+	open := "site: open, turbine: nrel_5mw, min_spacing: 2D, wake: none, "
+	for windfarm, want := range map[string]string{
+		open + "directions: 36, speeds: 3..25, layout: near.csv":                                                                       "simulator.windfarm.layout: near.csv: two turbines are 100.0 m apart, min_spacing is 251.8 m",
+		open + "directions: 36, speeds: 3..25, layout: none.csv":                                                                       "none.csv: no such file",
+		open + "layout: cluster, resource: rose.csv, directions: 36":                                                                   "simulator.windfarm.resource: directions are given: this resource has its own",
+		open + "layout: cluster, resource: wind.nc":                                                                                    `"wind.nc": expected a file (.csv, .tab, .yaml)`,
+		open + "layout: cluster":                                                                                                       "simulator.windfarm.directions: is missing",
+		open + "layout: polygon, directions: 36, speeds: 3..25":                                                                        "site open has the layouts styles, cluster",
+		"site: open, layout: grid, min_spacing: 2D, wake: none, directions: 36, speeds: 3..25":                                         "simulator.windfarm.turbine: is missing",
+		"site: tenders, turbine: v80, layout: polygon, min_spacing: 2D, wake: none, directions: 36, speeds: 3..25":                     "the tenders have their own",
+		open + "layout: grid, directions: 36, speeds: 3..25, split: 80/10/20":                                                          "expected percentages of training, validation and test that sum to 100",
+		strings.Replace(open, "nrel_5mw", "v90", 1) + "layout: grid, directions: 36, speeds: 3..25":                                    `"v90": expected a file (.csv, .yaml), or one of nrel_5mw`,
+		strings.Replace(open, "wake: none", "wake: jensen/pywake", 1) + "turbines: 3, layout: near.csv, directions: 36, speeds: 3..25": "is for layouts that are drawn",
+	} {
+		path := filepath.Join(dir, "spec.yaml")
+		write(t, path, "version: 1\nname: test\ntasks: {matrix: {seed: 1..2, farm_id: 0, farm_type: 0}}\nsimulator:\n  windfarm: {"+windfarm+"}\noutput: {file: test.h5}\n", 0o600)
+		s, err := spec.Load(path)
+		if err == nil {
+			_, err = simulator.Describe(t.Context(), s, nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s gave %v\nwant ...%s...", windfarm, err, want)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,11 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"windrow/internal/message"
+	"windrow/internal/windfile"
 )
 
 // Files returns every file that the spec names, as it writes them, with their
-// sha256, in the order of their names: the task list, and the arguments of the
-// command that are the path of a regular file. The program itself counts only
+// sha256, in the order of their names: the task list, the files of a wind farm,
+// and the arguments of the command that are the path of a regular file. The program itself counts only
 // if it is written with a slash; without one it is looked up in PATH. The error
 // is of type Problems.
 func (s *Spec) Files() ([]message.File, error) {
@@ -41,6 +43,7 @@ func (s *Spec) namedFiles() map[string]string {
 	if s.Tasks.File != "" {
 		fields[s.Tasks.File] = "tasks.file"
 	}
+	maps.Copy(fields, s.windFiles())
 	if s.Simulator.Command == nil {
 		return fields
 	}
@@ -50,6 +53,33 @@ func (s *Spec) namedFiles() map[string]string {
 		}
 		if info, err := os.Stat(s.find(arg)); err == nil && info.Mode().IsRegular() {
 			fields[arg] = "simulator.command"
+		}
+	}
+	return fields
+}
+
+// windFiles returns the names of the files of a wind farm, and of those that
+// they include, and the fields that name them.
+func (s *Spec) windFiles() map[string]string {
+	fields := map[string]string{}
+	w := s.Simulator.Windfarm
+	if w == nil {
+		return fields
+	}
+	for _, f := range []struct {
+		field, name string
+		is          bool
+	}{{"site", w.Site, w.HasSiteFile()}, {"turbine", w.Turbine, isTurbineFile(w.Turbine)}, {"resource", w.Resource, w.Resource != ""}, {"layout", w.Layout, w.HasLayoutFile()}} {
+		if !f.is {
+			continue
+		}
+		fields[f.name] = "simulator.windfarm." + f.field
+		included, err := windfile.Includes(s.Dir(), f.name)
+		if err != nil {
+			continue // who reads the file says what is wrong with it
+		}
+		for _, name := range included {
+			fields[name] = "simulator.windfarm." + f.field
 		}
 	}
 	return fields

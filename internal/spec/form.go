@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/table"
 	"windrow/internal/wind"
+	"windrow/internal/windfile"
 )
 
 // form declares what a spec looks like.
@@ -159,14 +161,141 @@ func argumentForm(arg *string) form.Shape {
 
 func (w *Windfarm) form() form.Shape {
 	return form.Object(
-		form.Required("site", "where the farms stand: tenders", form.Choice(&w.Site, "tenders")),
-		form.Required("layout", "how turbines are placed: polygon, at random inside the site's polygon; smart_start, one after the other at random among the best points that are free",
-			form.Choice(&w.Layout, "polygon", SmartStart)),
+		form.Required("site", "where the farms stand: tenders, on the ten sites of the tender campaign; open, anywhere, without a boundary; "+
+			"or a file with a boundary, and perhaps a turbine and the wind (.yaml of windIO)", form.Text(&w.Site, "", checkSite)),
+		form.Optional("turbine", "not on the tenders: a built-in turbine as windrow aep --help lists them, or a file (.csv, .yaml of FLORIS or windIO); "+
+			"that of the site's file if not given", form.UnlessZero(&w.Turbine, form.Text(&w.Turbine, "", checkTurbine))),
+		form.Optional("resource", "not on the tenders: a file with the wind (.csv, .tab of WAsP, .yaml of windIO); that of the site's file if not given, "+
+			"with site open that of the tenders", form.UnlessZero(&w.Resource, form.Text(&w.Resource, "", checkResource))),
+		form.Required("layout", layoutDoc, form.Text(&w.Layout, "", checkLayout)),
+		form.Optional("turbines", "not on the tenders: how many turbines each farm has; with site open as many as its layout draws if not given",
+			form.UnlessZero(&w.Turbines, form.Int(&w.Turbines, 1, maxTurbines))),
 		form.Required("min_spacing", "least distance between turbines in rotor diameters, as in 3D", diametersForm(&w.MinSpacing)),
 		form.Required("wake", "wake model, and the tool whose conventions it has, as in jensen/pywake", form.Choice(&w.Wake, wind.ModelNames()...)),
-		form.Required("directions", "number of wind directions, evenly spaced from north", form.Int(&w.Directions, 1, 3600)),
-		form.Required("speeds", "wind speeds in m/s, in steps of 1, as in 3..25", w.Speeds.form()),
+		form.Optional("directions", "number of wind directions, evenly spaced from north; a resource that is a table has its own",
+			form.UnlessZero(&w.Directions, form.Int(&w.Directions, 1, 3600))),
+		form.Optional("speeds", "wind speeds in m/s, in steps of 1, as in 3..25; a resource that is a table has its own",
+			form.UnlessZero(&w.Speeds, w.Speeds.form())),
+		form.Optional("split", "column that divides the farms by their layouts: percent for training, validation and test, as in 80/10/10",
+			form.UnlessZero(&w.Split, w.Split.form())),
 	)
+}
+
+// maxTurbines is the most that a farm of the windfarm model has.
+const maxTurbines = 1000
+
+const layoutDoc = "how turbines are placed. On a site: polygon, at random inside its polygon; smart_start, one after the other at random " +
+	"among the best points that are free; grid; rings. With site open: cluster, single_string, multiple_string, parallel_string, grid, rings; " +
+	"or styles, the one of these that the key farm_type names. Not on the tenders: a file with positions (.csv, .yaml of windIO)"
+
+// layoutsOf returns the names of the layouts on a site.
+func layoutsOf(site string) []string {
+	if site != Open {
+		return []string{PolygonLayout, SmartStart, string(wind.GridStyle), string(wind.Rings)}
+	}
+	names := []string{StylesLayout}
+	for _, style := range wind.Styles() {
+		names = append(names, string(style))
+	}
+	return names
+}
+
+func hasExtension(name string, extensions ...string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+func isLayoutFile(name string) bool  { return hasExtension(name, ".csv", ".yaml", ".yml") }
+func isTurbineFile(name string) bool { return hasExtension(name, ".csv", ".yaml", ".yml") }
+
+func checkSite(name string) error {
+	if name != Tenders && name != Open && !windfile.IsYAML(name) {
+		return fmt.Errorf("expected %s, %s, or a file (.yaml)", Tenders, Open)
+	}
+	return nil
+}
+
+func checkTurbine(name string) error {
+	if !isTurbineFile(name) && !slices.Contains(wind.TurbineNames(), strings.ToLower(name)) {
+		return fmt.Errorf("expected a file (.csv, .yaml), or one of %s", strings.Join(wind.TurbineNames(), ", "))
+	}
+	return nil
+}
+
+func checkResource(name string) error {
+	if !hasExtension(name, ".csv", ".tab", ".yaml", ".yml") {
+		return errors.New("expected a file (.csv, .tab, .yaml)")
+	}
+	return nil
+}
+
+func checkLayout(name string) error {
+	all := append(layoutsOf(Tenders), layoutsOf(Open)...)
+	if !isLayoutFile(name) && !slices.Contains(all, name) {
+		return fmt.Errorf("expected a file (.csv, .yaml), or one of %s", strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), ", "))
+	}
+	return nil
+}
+
+// checkWindfarm finds what does not go with the site.
+func (s *Spec) checkWindfarm() Problems {
+	w := s.Simulator.Windfarm
+	if w == nil || w.Site == "" || w.Layout == "" {
+		return nil // has its own problem
+	}
+	var problems Problems
+	report := func(field string, value any, format string, args ...any) {
+		problems = append(problems, s.Problem("simulator.windfarm."+field, value, format, args...))
+	}
+	if allowed := layoutsOf(w.Site); !slices.Contains(allowed, w.Layout) && (w.Site == Tenders || !w.HasLayoutFile()) {
+		report("layout", w.Layout, "site %s has the layouts %s", w.Site, strings.Join(allowed, ", "))
+	}
+	if w.Site == Tenders {
+		for _, field := range [][2]string{{"turbine", w.Turbine}, {"resource", w.Resource}} {
+			if field[1] != "" {
+				report(field[0], field[1], "is for other sites: the tenders have their own")
+			}
+		}
+		if w.Turbines > 0 {
+			report("turbines", w.Turbines, "is for other sites: on the tenders it is that of the type of turbine")
+		}
+	}
+	if w.Site == Open && w.Turbine == "" {
+		report("turbine", nil, "is missing: site open has none of its own")
+	}
+	if w.HasSiteFile() && !w.HasLayoutFile() && w.Turbines == 0 {
+		report("turbines", nil, "is missing: how many are to stand on the site")
+	}
+	if w.HasLayoutFile() && w.Turbines > 0 {
+		report("turbines", w.Turbines, "is for layouts that are drawn: the file has its own number")
+	}
+	if w.ResourceName() == "" {
+		if w.Directions == 0 {
+			report("directions", nil, "is missing: number of wind directions, evenly spaced from north")
+		}
+		if w.Speeds == (Speeds{}) {
+			report("speeds", nil, "is missing: wind speeds in m/s, in steps of 1, as in 3..25")
+		}
+	}
+	return problems
+}
+
+func (s *Split) form() form.Shape {
+	return form.Scalar(`^[0-9]+/[0-9]+/[0-9]+$`, func(text string) error {
+		var parts []int
+		for part := range strings.SplitSeq(text, "/") {
+			n, err := strconv.ParseUint(part, 10, 7)
+			if err != nil || form.NumberKind(part) == form.NotANumber {
+				parts = nil
+				break
+			}
+			parts = append(parts, int(n))
+		}
+		if len(parts) != 3 || parts[0]+parts[1]+parts[2] != 100 {
+			return errors.New("expected percentages of training, validation and test that sum to 100, as in 80/10/10")
+		}
+		*s = Split{parts[0], parts[1], parts[2]}
+		return nil
+	}, func() any { return fmt.Sprintf("%d/%d/%d", s.Train, s.Validation, s.Test) })
 }
 
 func diametersForm(d *float64) form.Shape {
@@ -280,7 +409,7 @@ func abortForm(a *message.AbortIf) form.Shape {
 
 // check finds what is wrong between fields.
 func (s *Spec) check() Problems {
-	return slices.Concat(s.checkMatrix(), s.checkRecycling(), s.checkLevel(), s.checkColumnsBelong(), s.checkColumns())
+	return slices.Concat(s.checkMatrix(), s.checkWindfarm(), s.checkRecycling(), s.checkLevel(), s.checkColumnsBelong(), s.checkColumns())
 }
 
 func (s *Spec) checkColumnsBelong() Problems {

@@ -23,6 +23,7 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/table"
 	"windrow/internal/tasklist"
+	"windrow/internal/windfile"
 )
 
 // Version is the version of the spec format.
@@ -62,20 +63,63 @@ type Simulator struct {
 	Command  *Command
 }
 
-// Windfarm configures the built-in wind-farm model. The keys of its tasks are
-// farm_id (site), farm_type (turbine type) and seed (layout).
+// Windfarm configures the built-in wind-farm model. On the tender sites the
+// keys of its tasks are farm_id (site), farm_type (turbine type) and seed
+// (layout).
 type Windfarm struct {
-	Site       string  // tenders
-	Layout     string  // polygon: random points inside the site's polygon; or SmartStart
+	Site       string  // Tenders, or Open: no boundary
+	Turbine    string  // of Open: built-in, or a file
+	Resource   string  // of Open: a file of the wind; empty is that of the tenders
+	Layout     string  // how turbines are placed
+	Turbines   int     // of Open: how many each farm has; 0: as many as its layout draws
 	MinSpacing float64 // rotor diameters between turbines (3D)
 	Wake       string  // one of wind.ModelNames
 	Directions int     // number of wind directions, evenly spaced from 0
 	Speeds     Speeds
+	Split      Split
 }
 
-// SmartStart is the layout in which turbines are placed one after the other, at
-// random among the best free points of a grid: see wind.SmartStart.
-const SmartStart = "smart_start"
+// Where farms stand.
+const (
+	Tenders = "tenders" // on the ten sites of the tender campaign
+	Open    = "open"    // anywhere: around (0, 0), without a boundary
+)
+
+// The layouts that are not a wind.Style or a file.
+const (
+	PolygonLayout = "polygon"     // random points inside the site's polygon
+	SmartStart    = "smart_start" // one turbine after the other at random among the best free points of a grid: see wind.SmartStart
+	StylesLayout  = "styles"      // the style that the key farm_type names
+)
+
+// HasSiteFile tells whether the farms stand within the boundary of a file.
+func (w *Windfarm) HasSiteFile() bool { return windfile.IsYAML(w.Site) }
+
+// HasStyle tells whether layouts are those of a wind.Style.
+func (w *Windfarm) HasStyle() bool { return w.Site == Open && !w.HasLayoutFile() }
+
+// HasLayoutFile tells whether the layout is that of a file.
+func (w *Windfarm) HasLayoutFile() bool { return isLayoutFile(w.Layout) }
+
+// HasTurbineFile tells whether the turbine is that of a file.
+func (w *Windfarm) HasTurbineFile() bool { return isTurbineFile(w.TurbineName()) }
+
+// TurbineName returns the name of the turbine or its file.
+func (w *Windfarm) TurbineName() string { return w.orSite(w.Turbine) }
+
+// ResourceName returns the file of the wind, or "" for that of the tenders.
+func (w *Windfarm) ResourceName() string { return w.orSite(w.Resource) }
+
+func (w *Windfarm) orSite(name string) string {
+	if name == "" && w.HasSiteFile() {
+		return w.Site
+	}
+	return name
+}
+
+// Split divides the rows among data for training, validation and test, in
+// percent that sum to 100. The zero value does not divide them.
+type Split struct{ Train, Validation, Test int }
 
 // Speeds are the wind speeds First, First+1, ... Last in m/s.
 type Speeds struct{ First, Last int }

@@ -60,27 +60,29 @@ import "strings"
 // whenever any result does.
 const Version = "wakes/2"
 
-// Source says in one paragraph what a model computes of the tenders and where it
-// comes from, for the metadata of a dataset.
-func Source(model string) string {
+// ModelSource says what a model computes and where it comes from, for the
+// metadata of a dataset.
+func ModelSource(model string) string {
 	name, _, _ := strings.Cut(model, "/")
 	text := "Annual energy of wind farms with the wake model " + model + ": " + papers[name] + ". "
 	if name != "none" && name != "iea37" {
 		text += "Conventions and constants of the tool that the name says: PyWake 2.6.7, FLORIS 4.4.2, foxes 1.8.3. " +
-			"Turbulence intensity 0.1, no shear, air of 1.225 kg/m3. " +
-			"Thrust curves: GenericWindTurbine of PyWake 2.6.7. "
+			"No shear, air of 1.225 kg/m3. "
 	}
 	if name == "jensen" && strings.HasSuffix(model, "/floris") || name == "gauss" {
 		text += "Frequencies renormalised to sum to 1"
 	} else {
 		text += "Frequencies not renormalised"
 	}
-	return text + ", 8760 h per year. " +
-		"Power curves: GenericWindTurbine of PyWake 2.6.7 (DTU Wind and Energy Systems, MIT licence), 10-15 MW. " +
-		"Sites: public coordinates of ten Danish North Sea tenders (UTM 32N). " +
-		"Wind: Weibull distributions of twelve sectors, nearest sector. " +
-		"Layouts: uniformly random in the site with a minimum spacing."
+	return text + ", 8760 h per year"
 }
+
+// TenderWindSource says where TenderWind comes from.
+const TenderWindSource = "Wind: Weibull distributions of twelve sectors in the Danish North Sea, nearest sector, turbulence intensity 0.1"
+
+// TenderSource says where the sites and turbines of the tenders come from.
+const TenderSource = "Power and thrust curves: GenericWindTurbine of PyWake 2.6.7 (DTU Wind and Energy Systems, MIT licence), 10-15 MW. " +
+	"Sites: public coordinates of ten Danish North Sea tenders (UTM 32N). " + TenderWindSource
 
 // papers say what each model is.
 var papers = map[string]string{

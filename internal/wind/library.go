@@ -12,20 +12,24 @@ import (
 	"strings"
 )
 
-// caseStudyCurve is the power curve of the turbines of IEA Wind Task 37's case
-// studies: a cubic from cut-in to rated speed.
-type caseStudyCurve struct{ rated, atSpeed float64 } // W, m/s
+// CubicCurve is a power curve that rises with the cube of the wind speed from
+// cut-in to rated speed, as the turbines of IEA Wind Task 37's case studies have
+// it.
+type CubicCurve struct {
+	Rated                  float64 // W
+	CutIn, AtRated, CutOut float64 // m/s
+}
 
-func (c caseStudyCurve) Power(speed float64) float64 {
-	const cutIn, cutOut = 4, 25
+// Power implements PowerCurve.
+func (c CubicCurve) Power(speed float64) float64 {
 	switch {
-	case !(speed >= cutIn && speed < cutOut):
+	case !(speed >= c.CutIn && speed < c.CutOut):
 		return 0
-	case speed < c.atSpeed:
-		part := (speed - cutIn) / (c.atSpeed - cutIn)
-		return c.rated * part * part * part
+	case speed < c.AtRated:
+		part := (speed - c.CutIn) / (c.AtRated - c.CutIn)
+		return c.Rated * part * part * part
 	default:
-		return c.rated
+		return c.Rated
 	}
 }
 
@@ -34,7 +38,7 @@ func caseStudyTurbine(name string, diameter, hub, rated, atSpeed float64) Turbin
 	if err != nil {
 		panic(err)
 	}
-	return Turbine{Name: name, RotorDiameter: diameter, HubHeight: hub, RatedPower: rated, Curve: caseStudyCurve{rated, atSpeed}, Thrust: constant}
+	return Turbine{Name: name, RotorDiameter: diameter, HubHeight: hub, RatedPower: rated, Curve: CubicCurve{Rated: rated, CutIn: 4, AtRated: atSpeed, CutOut: 25}, Thrust: constant}
 }
 
 // tabulated are the built-in turbines in data/turbines.

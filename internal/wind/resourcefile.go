@@ -8,12 +8,6 @@ import (
 	"slices"
 )
 
-// Sampling says at which directions and speeds a resource of sectors is used.
-type Sampling struct {
-	Directions int       // evenly spaced from north
-	Speeds     []float64 // m/s, each standing for the 1 m/s around it
-}
-
 // The columns by which a file of a wind resource is known.
 const (
 	sectorColumns = "sector_deg,weibull_a_ms,weibull_k,frequency"
@@ -23,18 +17,18 @@ const (
 
 const leastCovered = 0.5 // of the year: a table that says less is in some other unit
 
-// ReadResource reads a wind resource from CSV. The header tells which of three
+// ReadClimate reads a wind climate from CSV. The header tells which of three
 // kinds it is: Weibull sectors, in shares of the year that sum to 1, from north
 // clockwise; a joint table of frequencies, complete and sorted, as FLORIS has it;
 // or a time series of equal spans. Errors name the line.
-func ReadResource(name string, r io.Reader, sampling Sampling) (Resource, error) {
+func ReadClimate(name string, r io.Reader) (Climate, error) {
 	t, err := readColumns(name, r)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case t.values["weibull_k"] != nil:
-		return t.sectors(sampling)
+		return t.sectors()
 	case t.values["freq_val"] != nil:
 		return t.rose()
 	case t.values["wind_speed_ms"] != nil:
@@ -45,7 +39,7 @@ func ReadResource(name string, r io.Reader, sampling Sampling) (Resource, error)
 	}
 }
 
-func (t columns) sectors(sampling Sampling) (Resource, error) {
+func (t columns) sectors() (Climate, error) {
 	values, err := t.needPositive("sector_deg", "weibull_a_ms", "weibull_k", "frequency")
 	if err != nil {
 		return nil, err
@@ -65,10 +59,10 @@ func (t columns) sectors(sampling Sampling) (Resource, error) {
 	if total := sum(values[3]); math.Abs(total-1) > 1e-3 {
 		return nil, fmt.Errorf("%s:%d: frequency sums to %g over the sectors: expected 1", t.name, t.header, total)
 	}
-	return sectors.Rose(sampling.Directions, sampling.Speeds)
+	return sectors, nil
 }
 
-func (t columns) rose() (Resource, error) {
+func (t columns) rose() (Climate, error) {
 	values, err := t.needPositive("wd", "ws", "freq_val")
 	if err != nil {
 		return nil, err
@@ -133,7 +127,7 @@ func distinct(values []float64) []float64 {
 	return slices.Compact(sorted)
 }
 
-func (t columns) series() (Resource, error) {
+func (t columns) series() (Climate, error) {
 	values, err := t.needPositive("wind_direction_deg", "wind_speed_ms")
 	if err != nil {
 		return nil, err

@@ -8,7 +8,11 @@ import (
 )
 
 func readResource(text string) (wind.Resource, error) {
-	return wind.ReadResource("r.csv", strings.NewReader(text), wind.Sampling{Directions: 36, Speeds: wind.Speeds(3, 25)})
+	climate, err := wind.ReadClimate("r.csv", strings.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return climate.Resource(wind.Sampling{Directions: 36, Speeds: wind.Speeds(3, 25)})
 }
 
 // TestResourcesOfOneClimate reads the same climate as sectors, as a table in
@@ -36,7 +40,7 @@ func TestResourcesOfOneClimate(t *testing.T) {
 	checkClose(t, "sectors", aep("# two\nsector_deg,weibull_a_ms,weibull_k,frequency\n0,9,2,0.4\n180,10,2.2,0.6\n"), want, 1e-15)
 }
 
-func TestReadResourceRefuses(t *testing.T) {
+func TestReadClimateRefuses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                              "r.csv: is empty",
@@ -72,8 +76,8 @@ func TestReadResourceRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReadResource asserts that a table is refused or computes: no panic, no NaN.
-func FuzzReadResource(f *testing.F) {
+// FuzzReadClimate asserts that a table is refused or computes: no panic, no NaN.
+func FuzzReadClimate(f *testing.F) {
 	f.Add("wd,ws,freq_val\n0,8,0.25\n0,10,0.25\n180,8,0.5\n180,10,0\n")
 	f.Add("time,wind_direction_deg,wind_speed_ms\na,0,8\n")
 	f.Add("sector_deg,weibull_a_ms,weibull_k,frequency\n0,9,2,1\n")

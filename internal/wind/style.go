@@ -35,6 +35,14 @@ const StyleSource = "layouts by style: cluster, single_string, multiple_string a
 	"(NREL/WPGNN; Harrison-Atlas et al., Nature Energy 9, 735-749, 2024), grid and rings with their numbers of turbines; " +
 	"drawn again until all turbines keep the minimum spacing"
 
+// MostDrawn returns the most turbines that a style draws.
+func MostDrawn(s Style) int {
+	if s == SingleString {
+		return 100
+	}
+	return 200
+}
+
 const (
 	styleAttempts = 100              // at a layout that keeps the minimum spacing
 	patternStream = 0x7061747465726e // "pattern"
@@ -175,9 +183,9 @@ func (r *draw) between(low, high float64) float64 { return low + r.Float64()*(hi
 
 func (r *draw) turbines(s Style) int {
 	if s == SingleString {
-		return int(math.Round(r.logNormal(50, 20, 25, 100)))
+		return int(math.Round(r.logNormal(50, 20, 25, float64(MostDrawn(s)))))
 	}
-	return int(math.Round(r.logNormal(125, 50, 25, 200)))
+	return int(math.Round(r.logNormal(125, 50, 25, float64(MostDrawn(s)))))
 }
 
 // logNormal draws from a log-normal distribution of that mean and standard

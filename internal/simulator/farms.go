@@ -1,0 +1,253 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"windrow/internal/foreign"
+	"windrow/internal/spec"
+	"windrow/internal/wind"
+	"windrow/internal/windfile"
+)
+
+// farms is what a spec says of its farms, read and ready to compute: where they
+// stand, of which turbines, in which wind.
+type farms struct {
+	config   *spec.Windfarm
+	sites    []wind.Site    // that of the file, or of the tenders by farm_id; none without a boundary
+	turbines []wind.Turbine // of the tenders by farm_type, else one
+	perFarm  []int          // turbines that stand in a farm, the same; 0: as many as are drawn
+	climate  wind.Climate
+	air      wind.Air
+	fixed    []wind.Point // the layout of a file
+
+	calculators map[int64]*wind.Calculator // by turbine type, made when needed
+	smartStarts map[int64]*wind.SmartStart // the same
+}
+
+// inputError is what is wrong with a field of the windfarm.
+type inputError struct {
+	field string
+	err   error
+}
+
+func (e *inputError) Error() string { return e.field + ": " + e.err.Error() }
+
+func (e *inputError) Unwrap() error { return e.err }
+
+// problemOf gives an error its place in the spec.
+func problemOf(s *spec.Spec, err error) error {
+	if input, ok := errors.AsType[*inputError](err); ok {
+		return spec.Problems{s.Problem("simulator.windfarm."+input.field, nil, "%v", input.err)}
+	}
+	return spec.Problems{s.Problem("simulator.windfarm", nil, "%v", err)}
+}
+
+// newFarms reads what the spec names. An error is an *inputError.
+func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
+	f := &farms{
+		config: config, climate: wind.TenderWind(), air: wind.StandardAir(),
+		calculators: map[int64]*wind.Calculator{}, smartStarts: map[int64]*wind.SmartStart{},
+	}
+	if config.Site == spec.Tenders {
+		f.sites = wind.Tenders()
+		for _, t := range wind.TurbineTypes() {
+			f.turbines, f.perFarm = append(f.turbines, t.Turbine), append(f.perFarm, t.TurbinesPerFarm)
+		}
+		return f, nil
+	}
+	if err := f.readTurbine(files); err != nil {
+		return nil, &inputError{"turbine", err}
+	}
+	if err := f.readClimate(files); err != nil {
+		return nil, &inputError{"resource", err}
+	}
+	f.perFarm = []int{config.Turbines}
+	if config.HasSiteFile() {
+		site, err := files.Site(config.Site)
+		if err != nil {
+			return nil, &inputError{"site", err}
+		}
+		f.sites = []wind.Site{site}
+	}
+	if config.HasLayoutFile() {
+		layout, err := files.Layout(config.Layout)
+		if err != nil {
+			return nil, &inputError{"layout", err}
+		}
+		if least, closest := config.MinSpacing*f.turbines[0].RotorDiameter, wind.ClosestPair(layout); closest < least {
+			return nil, &inputError{"layout", fmt.Errorf("%s: two turbines are %.1f m apart, min_spacing is %.1f m", config.Layout, closest, least)}
+		}
+		f.fixed, f.perFarm = layout, []int{len(layout)}
+	}
+	return f, nil
+}
+
+func (f *farms) readTurbine(files *windfile.Files) error {
+	read := wind.NewTurbine
+	if f.config.HasTurbineFile() {
+		read = files.Turbine
+	}
+	turbine, err := read(f.config.TurbineName())
+	f.turbines = []wind.Turbine{turbine}
+	return err
+}
+
+func (f *farms) readClimate(files *windfile.Files) (err error) {
+	name := f.config.ResourceName()
+	if name != "" {
+		if f.climate, f.air, err = files.Climate(name, f.turbines[0].HubHeight); err != nil {
+			return err
+		}
+	}
+	directions, speeds := f.climate.Samples()
+	for field, given := range map[string][2]bool{
+		"directions": {directions, f.config.Directions > 0},
+		"speeds":     {speeds, f.config.Speeds != spec.Speeds{}},
+	} {
+		if needed, given := given[0], given[1]; needed && !given {
+			return fmt.Errorf("%s are missing: this resource is used at those that the spec gives", field)
+		} else if given && !needed {
+			return fmt.Errorf("%s are given: this resource has its own, leave them out", field)
+		}
+	}
+	return nil
+}
+
+func (f *farms) sampling() wind.Sampling {
+	return wind.Sampling{Directions: f.config.Directions, Speeds: wind.Speeds(f.config.Speeds.First, f.config.Speeds.Last)}
+}
+
+// source says by which models the rows are computed.
+func (f *farms) source() string {
+	text := wind.ModelSource(f.config.Wake)
+	if f.config.Site == spec.Tenders {
+		text += ". " + wind.TenderSource
+	} else {
+		text += fmt.Sprintf(". Turbine: %s, %g m rotor, %g MW", f.turbines[0].Name, f.turbines[0].RotorDiameter, f.turbines[0].RatedPower/1e6)
+		if f.config.ResourceName() == "" {
+			text += ". " + wind.TenderWindSource
+		}
+	}
+	switch {
+	case f.config.HasLayoutFile():
+		return text + "; layout of a file"
+	case f.config.HasStyle():
+		return text + "; " + wind.StyleSource
+	case f.config.Layout == spec.SmartStart:
+		return text + "; " + wind.SmartStartSource
+	case f.config.Layout == spec.PolygonLayout:
+		return text + "; layouts uniformly random in the site with a minimum spacing"
+	default:
+		return text + "; layouts by pattern: a grid or rings, as wide as the site allows, turned and shifted at random"
+	}
+}
+
+// mostTurbines returns how many turbines farms with a type of turbine have at
+// most.
+func (f *farms) mostTurbines(farmType int64) int {
+	if n := f.perFarm[farmType]; n > 0 {
+		return n
+	}
+	return wind.MostDrawn(wind.Style(f.config.Layout))
+}
+
+// smartStart returns that of a turbine type, or nil if layouts are made
+// otherwise.
+func (f *farms) smartStart(farmType int64) (*wind.SmartStart, error) {
+	if s := f.smartStarts[farmType]; s != nil || f.config.Layout != spec.SmartStart {
+		return s, nil
+	}
+	resource, err := f.climate.Resource(wind.Sampling{Directions: wind.SmartStartDirections, Speeds: wind.SmartStartSpeeds()})
+	if err != nil {
+		return nil, err
+	}
+	model, err := wind.NewModel(f.config.Wake)
+	if err != nil {
+		return nil, err
+	}
+	s, err := wind.NewSmartStart(f.turbines[farmType], resource, model, f.air)
+	if err != nil {
+		return nil, err
+	}
+	f.smartStarts[farmType] = s
+	return s, nil
+}
+
+// layout places the turbines of a farm.
+func (f *farms) layout(key keyOfTask, seed uint64) (wind.Drawn, error) {
+	turbine := f.turbines[key.farmType]
+	spacing := f.config.MinSpacing * turbine.RotorDiameter
+	switch {
+	case f.fixed != nil:
+		return wind.Drawn{Layout: f.fixed}, nil
+	case len(f.sites) == 0:
+		style := key.style
+		if style == "" {
+			style = wind.Style(f.config.Layout)
+		}
+		return style.Draw(turbine.RotorDiameter, spacing, wind.StyleParameters{Turbines: f.config.Turbines, Spacing: key.spacing}, seed)
+	}
+	layout, err := f.place(f.sites[key.farmID], key.farmType, spacing, seed)
+	return wind.Drawn{Layout: layout}, err
+}
+
+// place places turbines on a site.
+func (f *farms) place(site wind.Site, farmType int64, spacing float64, seed uint64) ([]wind.Point, error) {
+	n := f.perFarm[farmType]
+	switch f.config.Layout {
+	case spec.SmartStart:
+		s, err := f.smartStart(farmType)
+		if err != nil {
+			return nil, err
+		}
+		return s.Layout(site, n, spacing, seed)
+	case string(wind.GridStyle):
+		return site.Grid(n, spacing, seed)
+	case string(wind.Rings):
+		return site.Rings(n, spacing, seed)
+	}
+	return site.Layout(n, spacing, seed)
+}
+
+// calculator returns the calculator of a turbine type, which must exist.
+func (f *farms) calculator(farmType int64) (*wind.Calculator, error) {
+	if c, ok := f.calculators[farmType]; ok {
+		return c, nil
+	}
+	resource, err := f.climate.Resource(f.sampling())
+	if err != nil {
+		return nil, err
+	}
+	model, err := wind.NewModel(f.config.Wake)
+	if err != nil {
+		return nil, err
+	}
+	c, err := wind.NewCalculator(f.turbines[farmType], resource, model, f.air)
+	if err != nil {
+		return nil, err
+	}
+	f.calculators[farmType] = c
+	return c, nil
+}
+
+// NetCDF returns what reads the netCDF files that a windIO file includes, in a
+// process that may die of them.
+func NetCDF(ctx context.Context, reader *foreign.Reader) windfile.NetCDF {
+	if reader == nil {
+		return nil
+	}
+	return func(path string) (map[string]windfile.Variable, error) {
+		read, err := reader.Variables(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		variables := make(map[string]windfile.Variable, len(read))
+		for name, v := range read {
+			variables[name] = windfile.Variable{Dims: slices.Clone(v.Dims), Shape: v.Shape, Values: v.Values}
+		}
+		return variables, nil
+	}
+}

@@ -1,0 +1,300 @@
+package windfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Limits of a document with all that it includes.
+const (
+	maxDepth    = 32
+	maxIncludes = 64
+)
+
+// node is a value of a YAML file, or of one that it includes.
+type node struct {
+	file    string
+	line    int
+	scalar  any // float64, string, bool or nil
+	list    []*node
+	entries []entry
+	kind    kind
+	used    bool
+}
+
+type kind int
+
+const (
+	scalar kind = iota
+	list
+	mapping
+	netCDF // scalar is its path
+)
+
+// entry is a key of a mapping.
+type entry struct {
+	key   string
+	line  int
+	value *node
+}
+
+// loader reads a file and what it includes.
+type loader struct {
+	open  []string // those that are being read, outermost first
+	files int      // that were read
+}
+
+func parse(path string) (*node, error) {
+	n, err := new(loader).load(path)
+	if err != nil {
+		return nil, err
+	}
+	if n.kind != mapping && n.kind != list {
+		return nil, n.errorf("is neither a map of keys and values nor a list of such")
+	}
+	return n, nil
+}
+
+func (l *loader) load(path string) (*node, error) {
+	if slices.Contains(l.open, path) {
+		return nil, fmt.Errorf("%s: includes itself", path)
+	}
+	if l.files++; l.files > maxIncludes {
+		return nil, fmt.Errorf("%s: more than %d files are included", path, maxIncludes)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	parsed, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, locateYAML(path, err)
+	}
+	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil {
+		return nil, fmt.Errorf("%s: expected one document", path)
+	}
+	l.open = append(l.open, path)
+	defer func() { l.open = l.open[:len(l.open)-1] }()
+	return l.convert(path, parsed.Docs[0].Body, 0)
+}
+
+func (l *loader) convert(file string, from ast.Node, depth int) (*node, error) {
+	n := &node{file: file}
+	if token := from.GetToken(); token != nil {
+		n.line = token.Position.Line
+	}
+	if depth > maxDepth {
+		return nil, n.errorf("is nested too deeply")
+	}
+	switch from := from.(type) {
+	case *ast.TagNode:
+		return l.include(n, from)
+	case *ast.MappingNode:
+		return n, l.addEntries(n, from.Values, depth)
+	case *ast.MappingValueNode:
+		return n, l.addEntries(n, []*ast.MappingValueNode{from}, depth)
+	case *ast.SequenceNode:
+		n.kind = list
+		for _, item := range from.Values {
+			value, err := l.convert(file, item, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			n.list = append(n.list, value)
+		}
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		return nil, n.errorf("anchors and aliases are not read")
+	case *ast.NullNode:
+	case *ast.StringNode:
+		n.scalar = from.Value
+	case *ast.LiteralNode:
+		n.scalar = from.Value.Value
+	case *ast.BoolNode:
+		n.scalar = from.Value
+	default:
+		var number float64
+		if err := yaml.NodeToValue(from, &number); err != nil {
+			return nil, n.errorf("%s is not a number, text, list or map", from)
+		}
+		n.scalar = number
+	}
+	return n, nil
+}
+
+func (l *loader) addEntries(n *node, values []*ast.MappingValueNode, depth int) error {
+	n.kind = mapping
+	for _, v := range values {
+		e := entry{key: v.Key.String(), line: v.Key.GetToken().Position.Line}
+		if s, ok := v.Key.(*ast.StringNode); ok {
+			e.key = s.Value
+		}
+		var err error
+		if e.value, err = l.convert(n.file, v.Value, depth+1); err != nil {
+			return err
+		}
+		n.entries = append(n.entries, e)
+	}
+	return nil
+}
+
+// include returns what stands for "!include PATH", which is relative to the file
+// that says so.
+func (l *loader) include(n *node, tag *ast.TagNode) (*node, error) {
+	if tag.Start.Value != "!include" {
+		return nil, n.errorf("the tag %s is not read, only !include", tag.Start.Value)
+	}
+	name, ok := tag.Value.(*ast.StringNode)
+	if !ok {
+		return nil, n.errorf("!include is not followed by the name of a file")
+	}
+	path := name.Value
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(n.file), path)
+	}
+	switch extension(path) {
+	case ".nc":
+		n.kind, n.scalar = netCDF, path
+		return n, nil
+	case ".yaml", ".yml":
+	default:
+		return nil, n.errorf("!include %s: expected .yaml or .nc", name.Value)
+	}
+	included, err := l.load(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, n.errorf("!include %s: there is no file %s", name.Value, path)
+	}
+	return included, err
+}
+
+// includes returns the paths of all files but the node's own, each once.
+func (n *node) includes() []string {
+	var paths []string
+	n.walk(func(at *node) {
+		path := at.file
+		if at.kind == netCDF {
+			path, _ = at.scalar.(string)
+		}
+		if path != n.file && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	})
+	return paths
+}
+
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for _, item := range n.list {
+		item.walk(visit)
+	}
+	for _, e := range n.entries {
+		e.value.walk(visit)
+	}
+}
+
+// get returns the value of a key, or nil. It counts as used.
+func (n *node) get(key string) *node {
+	for _, e := range n.entries {
+		if e.key == key {
+			e.value.used = true
+			return e.value
+		}
+	}
+	return nil
+}
+
+// descend follows those of the keys that are there, as a file may begin at any of
+// them, and into a list of one.
+func (n *node) descend(keys ...string) *node {
+	at := n
+	for _, key := range keys {
+		if next := at.get(key); next != nil {
+			at = next
+		}
+	}
+	if at.kind == list && len(at.list) == 1 {
+		at = at.list[0]
+	}
+	return at
+}
+
+// use marks all that is below as used.
+func (n *node) use() { n.walk(func(at *node) { at.used = true }) }
+
+// warnOfUnused warns of keys that were not asked for, not of those below them.
+func (f *Files) warnOfUnused(n *node) {
+	for _, e := range n.entries {
+		switch {
+		case e.key == "name" || e.key == "description":
+		case e.value.used:
+			f.warnOfUnused(e.value)
+		default:
+			f.warn("%s:%d: %s is not used", n.file, e.line, e.key)
+		}
+	}
+	for _, item := range n.list {
+		if item.used {
+			f.warnOfUnused(item)
+		}
+	}
+}
+
+// errorf returns an error with the node's place.
+func (n *node) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", n.file, n.line, fmt.Sprintf(format, args...))
+}
+
+// text returns the value of a key that is text, or "".
+func (n *node) text(key string) string {
+	if at := n.get(key); at != nil {
+		if s, ok := at.scalar.(string); ok {
+			return s
+		}
+	}
+	return ""
+}
+
+// number returns the value of a key that must be a number above 0.
+func (n *node) number(key string) (float64, error) {
+	at := n.get(key)
+	if at == nil {
+		return 0, n.errorf("%s is missing", key)
+	}
+	v, ok := at.scalar.(float64)
+	if at.kind != scalar || !ok || !(v > 0) {
+		return 0, at.errorf("%s: expected a number above 0", key)
+	}
+	return v, nil
+}
+
+// numbers returns the numbers of a key that must be a list of them, with their
+// places.
+func (n *node) numbers(key string) ([]float64, []*node, error) {
+	at := n.get(key)
+	if at == nil {
+		return nil, nil, n.errorf("%s is missing", key)
+	}
+	if at.kind != list {
+		return nil, nil, at.errorf("%s: expected a list of numbers", key)
+	}
+	values := make([]float64, len(at.list))
+	for i, item := range at.list {
+		v, ok := item.scalar.(float64)
+		if !ok {
+			return nil, nil, item.errorf("%s: expected a number", key)
+		}
+		values[i] = v
+	}
+	return values, at.list, nil
+}

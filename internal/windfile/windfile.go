@@ -1,0 +1,201 @@
+// Package windfile reads turbines, wind resources, layouts and sites from the
+// files in which people keep them: CSV, YAML of FLORIS, windIO's YAML with the
+// files that it includes, and WAsP's .tab.
+//
+// What a file says that has no effect here is a warning, and what would have
+// one that windrow cannot compute is an error. Both name the line.
+package windfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"windrow/internal/wind"
+)
+
+// Files reads files. The zero value does, but those that include netCDF.
+type Files struct {
+	Dir    string       // where relative names start
+	NetCDF NetCDF       // reads the included ones; nil: they are refused
+	Warn   func(string) // is told what is odd about a file, if not nil
+}
+
+// NetCDF returns the variables in the root of a netCDF 4 file.
+type NetCDF func(path string) (map[string]Variable, error)
+
+// Variable is numbers over named dimensions, in row-major order. A single number
+// has no dimension.
+type Variable struct {
+	Dims   []string
+	Shape  []int
+	Values []float64
+}
+
+func (f *Files) warn(format string, args ...any) {
+	if f.Warn != nil {
+		f.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *Files) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(f.Dir, name)
+}
+
+// IsYAML tells whether a file of that name is YAML.
+func IsYAML(name string) bool { return extension(name) == ".yaml" || extension(name) == ".yml" }
+
+func extension(name string) string { return strings.ToLower(filepath.Ext(name)) }
+
+// Turbine reads a turbine: CSV as [wind.ReadTurbine] has it, or YAML of FLORIS or
+// of windIO, whose file may also be that of a farm or of a whole system.
+func (f *Files) Turbine(name string) (turbine wind.Turbine, err error) {
+	switch {
+	case extension(name) == ".csv":
+		turbine, err = read(f.path(name), wind.ReadTurbine)
+	case IsYAML(name):
+		turbine, err = f.yamlTurbine(name)
+	default:
+		return wind.Turbine{}, fmt.Errorf("%s: expected a turbine in .csv or .yaml", name)
+	}
+	if err != nil {
+		return wind.Turbine{}, err
+	}
+	if warning := turbine.Warning(); warning != "" {
+		f.warn("%s", warning)
+	}
+	return turbine, nil
+}
+
+func (f *Files) yamlTurbine(name string) (wind.Turbine, error) {
+	path := f.path(name)
+	root, err := parse(path)
+	if err != nil {
+		return wind.Turbine{}, err
+	}
+	if root.get("power_thrust_table") != nil {
+		return read(path, readFLORIS)
+	}
+	at := root.descend("wind_farm", "turbines")
+	at.used = true
+	turbine, err := at.turbine()
+	f.warnOfUnused(at)
+	return turbine, err
+}
+
+// Climate reads a wind climate, and the air as far as the file knows it: CSV as
+// [wind.ReadClimate] has it, .tab of WAsP, or YAML of windIO, whose file may also be
+// that of a site or of a whole system. The climate is that at the given hub height in m.
+func (f *Files) Climate(name string, hub float64) (wind.Climate, wind.Air, error) {
+	path, air := f.path(name), wind.StandardAir()
+	switch {
+	case extension(name) == ".csv":
+		climate, err := read(path, wind.ReadClimate)
+		return climate, air, err
+	case extension(name) == ".tab":
+		climate, err := read(path, wind.ReadTab)
+		return climate, air, err
+	case !IsYAML(name):
+		return nil, air, fmt.Errorf("%s: expected a wind resource in .csv, .tab or .yaml", name)
+	}
+	root, err := parse(path)
+	if err != nil {
+		return nil, air, err
+	}
+	at := root.descend("site", "energy_resource", "wind_resource")
+	climate, turbulence, err := f.resource(at, hub)
+	if turbulence > 0 {
+		air.Turbulence = turbulence
+	}
+	return climate, air, err
+}
+
+// Layout reads the positions of turbines: CSV as [wind.ReadLayout] has it, or YAML
+// of windIO, whose file may be that of a farm or of a whole system.
+func (f *Files) Layout(name string) ([]wind.Point, error) {
+	switch {
+	case extension(name) == ".csv":
+		return read(f.path(name), wind.ReadLayout)
+	case !IsYAML(name):
+		return nil, fmt.Errorf("%s: expected a layout in .csv or .yaml", name)
+	}
+	root, err := parse(f.path(name))
+	if err != nil {
+		return nil, err
+	}
+	farm := root.descend("wind_farm")
+	return f.layout(farm)
+}
+
+// Site reads the boundary of a site from YAML of windIO, of a site or of a whole
+// system.
+func (f *Files) Site(name string) (wind.Site, error) {
+	root, err := parse(f.path(name))
+	if err != nil {
+		return wind.Site{}, err
+	}
+	if root.get("site") != nil {
+		f.warnOfSystem(root)
+	}
+	return f.site(root.descend("site"))
+}
+
+// WarnOfSystem warns of what a file of a whole system has beside its site and
+// its farm.
+func (f *Files) WarnOfSystem(name string) error {
+	root, err := parse(f.path(name))
+	if err != nil {
+		return err
+	}
+	f.warnOfSystem(root)
+	return nil
+}
+
+func (f *Files) warnOfSystem(root *node) {
+	for _, e := range root.entries {
+		if e.key != "site" && e.key != "wind_farm" && e.key != "name" {
+			f.warn("%s:%d: %s is not used: the models are chosen otherwise", e.value.file, e.line, e.key)
+		}
+	}
+}
+
+// Includes returns the files that a file of windIO includes, and those that they
+// do, as paths that begin like the name. Other files include none.
+func Includes(dir, name string) ([]string, error) {
+	if !IsYAML(name) {
+		return nil, nil
+	}
+	f := &Files{Dir: dir}
+	root, err := parse(f.path(name))
+	if err != nil {
+		return nil, err
+	}
+	var included []string
+	for _, path := range root.includes() {
+		if !filepath.IsAbs(name) {
+			if path, err = filepath.Rel(dir, path); err != nil {
+				return nil, err
+			}
+		}
+		included = append(included, path)
+	}
+	return included, nil
+}
+
+func read[T any](path string, from func(string, io.Reader) (T, error)) (T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	return from(path, io.LimitReader(f, maxFileBytes))
+}
+
+// maxFileBytes is the size of the largest file that is read whole.
+const maxFileBytes = 64 << 20
