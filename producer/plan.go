@@ -62,7 +62,7 @@ func NewPlan(ctx context.Context, s *spec.Spec, reader *foreign.Reader) (*Plan, 
 		Warnings: model.Warnings,
 		Planned: &message.Planned{
 			Name: s.Name, Tasks: tasks, Spec: canonical, Keys: keyNames(keys),
-			Columns: columns, Files: files, Model: model.Model, Source: model.Source,
+			Columns: columns, Files: files, Model: model.Model, Source: model.Source, Inputs: model.Inputs,
 		},
 	}, nil
 }

@@ -36,10 +36,11 @@ func create(path string, form Form, rows int64, failed *table.Block) (*canvas, e
 // builder makes the structure of a file. HDF5 only makes it: all values are
 // written afterwards, at the places that it notes, but for those in chunks.
 type builder struct {
-	file   *h5.File
-	places extents // of the columns of all groups; those in chunks have none
-	scales []scale
-	chunks *chunks // what is in chunks, nil for nothing
+	file      *h5.File
+	places    extents // of the columns of all groups; those in chunks have none
+	scales    []scale
+	constants []constant // the numbers of inputs
+	chunks    *chunks    // what is in chunks, nil for nothing
 }
 
 // scale is a dimension scale, whose values are 0, 1, ...
@@ -67,7 +68,7 @@ func (b *builder) structure(form Form, groups []group) error {
 			return err
 		}
 	}
-	return nil
+	return b.makeInputs(form.Planned.Inputs)
 }
 
 func (b *builder) close() error {
@@ -241,6 +242,11 @@ func (b *builder) fill(c *canvas, groups []group, names column.Extent) error {
 	for _, s := range b.scales {
 		if err := c.count(s.place); err != nil {
 			return fmt.Errorf("write scale %s: %w", s.name, err)
+		}
+	}
+	for _, in := range b.constants {
+		if err := c.write(float64Bytes(in.values...), in.place.Offset); err != nil {
+			return fmt.Errorf("write %s: %w", in.path, err)
 		}
 	}
 	if err := c.write(manifestNames(groups), names.Offset); err != nil {

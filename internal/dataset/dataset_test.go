@@ -2,8 +2,10 @@ package dataset_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"windrow/internal/dataset"
+	"windrow/internal/h5"
 	"windrow/internal/message"
 	"windrow/internal/table"
 )
@@ -45,6 +48,17 @@ func form(n int64, policy message.RowsPolicy) dataset.Form {
 		Planned: &message.Planned{
 			Name: "test", Tasks: n, Spec: json.RawMessage(`{"version":1,"name":"test"}`),
 			Keys: []string{"farm_id", "farm_type", "seed"}, Columns: columns(), Model: "noop 1", Source: "computed by a test",
+			Inputs: []message.Input{
+				{Path: "turbines/0", Attributes: []message.Attribute{{Name: "name", Text: "v80"}, {Name: "rotor_diameter_m", Number: new(80.0)}}, Variables: []message.Numbers{
+					{Name: "wind_speed", Unit: "m s-1", Dims: []string{"wind_speed"}, Values: []float64{4, 12, 25}},
+					{Name: "power", Unit: "W", Dims: []string{"wind_speed"}, Values: []float64{0, 2e6, 2e6}},
+				}},
+				{Path: "wind", Variables: []message.Numbers{
+					{Name: "wind_direction", Dims: []string{"wind_direction"}, Values: []float64{0, 180}},
+					{Name: "wind_speed", Dims: []string{"wind_speed"}, Values: []float64{6, 8, 10}},
+					{Name: "probability", Dims: []string{"wind_direction", "wind_speed"}, Values: []float64{0.1, 0.2, 0.3, 0.1, 0.1, 0.2}},
+				}},
+			},
 		},
 		Rows: policy, Storage: message.Contiguous, Version: "v0.0.0-test",
 	}
@@ -727,4 +741,64 @@ func TestLevels(t *testing.T) {
 			t.Errorf("level %d: reported as %d, %d bytes for rows of %d", level, report.Level, report.Bytes, rows)
 		}
 	}
+}
+
+// TestInputsAreGroups reads what the rows were computed with from a dataset of
+// each storage.
+func TestInputsAreGroups(t *testing.T) {
+	t.Parallel()
+	for _, storage := range storages {
+		out := filepath.Join(t.TempDir(), "out.h5")
+		p := open(t, out, stored(form(4, message.DropRows), storage))
+		copyRows(t, p, upTo(4)...)
+		seal(t, p, out)
+		f, err := h5.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string][]float64{
+			"turbines/0/power": {0, 2e6, 2e6}, "wind/wind_direction": {0, 180}, "wind/probability": {0.1, 0.2, 0.3, 0.1, 0.1, 0.2},
+		} {
+			if got := numbersOf(t, f, path); !slices.Equal(got, want) {
+				t.Errorf("%s: %s has %v, want %v", storage, path, got, want)
+			}
+		}
+		attributes, err := f.Attributes("turbines/0")
+		if err != nil || len(attributes) != 2 || string(attributes[0].Texts[0]) != "v80" || attributes[1].Name != "rotor_diameter_m" {
+			t.Errorf("%s: the turbine has the attributes %+v, %v", storage, attributes, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func numbersOf(t *testing.T, f *h5.File, path string) []float64 {
+	t.Helper()
+	d, err := f.Dataset(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	dims, err := d.Dims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := 8
+	for _, n := range dims {
+		size *= int(n)
+	}
+	buffer := make([]byte, size)
+	if err := d.Read(0, dims[0], buffer); err != nil {
+		t.Fatal(err)
+	}
+	var numbers []float64
+	for i := 0; i < size; i += 8 {
+		numbers = append(numbers, math.Float64frombits(binary.LittleEndian.Uint64(buffer[i:])))
+	}
+	return numbers
 }

@@ -50,7 +50,11 @@ func (f Form) validate() error {
 }
 
 func (f Form) reserved(name string) bool {
-	return name == manifestGroup || name == failedGroup || name == table.StatusColumn && f.keeps()
+	isInput := func(in message.Input) bool {
+		group, _, _ := strings.Cut(in.Path, "/")
+		return group == name
+	}
+	return name == manifestGroup || name == failedGroup || name == table.StatusColumn && f.keeps() || slices.ContainsFunc(f.Planned.Inputs, isInput)
 }
 
 // inChunks tells whether the finished file has chunks.

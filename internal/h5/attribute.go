@@ -68,6 +68,39 @@ func setNumbers(h handle, name string, t Type, n int, values []byte) error {
 	})
 }
 
+// SetStringOf sets a text attribute of the group or dataset at path.
+func (f *File) SetStringOf(path, name, value string) error {
+	return f.with(path, func(h handle) error { return setString(h, name, value) })
+}
+
+// SetNumberOf sets a scalar attribute of the group or dataset at path.
+func (f *File) SetNumberOf(path, name string, t Type, value []byte) error {
+	return f.with(path, func(h handle) error { return setNumbers(h, name, t, 0, value) })
+}
+
+// object is an open group or dataset.
+type object struct{ id C.hid_t }
+
+// ID implements handle.
+func (o object) ID() int64 { return int64(o.id) }
+
+// with opens an object for a function.
+func (f *File) with(path string, do func(handle) error) error {
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	var o object
+	err := callOn(f.file, "open", path, func(id C.hid_t) error {
+		if o.id = C.h5_open_object(id, p); o.id < 0 {
+			return errNoReason
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(o), call("close", path, func() error { C.h5_close_object(o.id); return nil }))
+}
+
 // String returns a text attribute of the root group.
 func (f *File) String(name string) (string, error) {
 	n := C.CString(name)

@@ -54,6 +54,7 @@ type Planned struct {
 	Files   []File          `json:"files,omitempty"`
 	Model   string          `json:"model"`  // simulator and version, as in "windfarm 1"
 	Source  string          `json:"source"` // how the rows were computed, for the dataset's `source` attribute
+	Inputs  []Input         `json:"inputs,omitempty"`
 }
 
 // File is a file that the spec names.
@@ -443,7 +444,7 @@ func (p *Planned) validate() error {
 			return fmt.Errorf("file %q: %w", Cut(f.Path, maxQuoted), err)
 		}
 	}
-	return nil
+	return p.validateInputs()
 }
 
 // validateKeys tells whether the columns are task, the keys, and results.

@@ -27,6 +27,14 @@ func planned() *message.Planned {
 			{Name: "layout", Type: table.Type{Kind: table.Float64}, Shape: []table.Dim{{Name: "turbine", Size: 4}, {Name: "xy", Size: 2}}},
 		},
 		Files: []message.File{{Path: "tasks.csv", Digest: other}}, Model: "windfarm 1", Source: "windrow",
+		Inputs: []message.Input{{
+			Path: "wind", Attributes: []message.Attribute{{Name: "turbulence_intensity", Number: new(0.1)}},
+			Variables: []message.Numbers{
+				{Name: "wind_direction", Unit: "degree", Dims: []string{"wind_direction"}, Values: []float64{0, 180}},
+				{Name: "wind_speed", Dims: []string{"wind_speed"}, Values: []float64{8}},
+				{Name: "probability", Dims: []string{"wind_direction", "wind_speed"}, Values: []float64{0.25, 0.75}},
+			},
+		}},
 	}
 }
 
@@ -130,7 +138,17 @@ func TestEventBounds(t *testing.T) {
 		"planned: other key":        {with(planned(), func(p *message.Planned) { p.Keys[0] = "seed" }), `column 1 is "farm_id": expected the key column "seed"`},
 		"planned: key with a shape": {with(planned(), func(p *message.Planned) { p.Columns[1].Shape = []table.Dim{{Name: "a", Size: 2}} }), `key column "farm_id" has dimensions`},
 		"planned: long key":         {planWithLongKey(), "a key has 20480 bytes: 16384 at most"},
-		"planned: file digest":      {with(planned(), func(p *message.Planned) { p.Files[0].Digest = "x" }), `file "tasks.csv": digest "x"`},
+		"planned: input elsewhere":  {with(planned(), func(p *message.Planned) { p.Inputs[0].Path = "../wind" }), `input "../wind": expected a group of its own`},
+		"planned: input twice":      {with(planned(), func(p *message.Planned) { p.Inputs = append(p.Inputs, p.Inputs[0]) }), `input "wind": expected a group of its own`},
+		"planned: input, dimension": {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[0].Values = []float64{0} }), "input wind: probability has 2 values over [wind_direction wind_speed]"},
+		"planned: input, no values": {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[1].Values = nil }), "input wind: wind_speed has 0 values"},
+		"planned: input, names":     {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[2].Name = "wind_speed" }), "two variables are called wind_speed"},
+		"planned: input, bad name":  {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[2].Name = "a/b" }), "input wind: "},
+		"planned: input, empty":     {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables = nil }), "input wind: it has no numbers"},
+		"planned: input, too many": {with(planned(), func(p *message.Planned) {
+			p.Inputs[0].Variables = []message.Numbers{{Name: "a", Dims: []string{"a"}, Values: make([]float64, message.MaxInputNumbers+1)}}
+		}), "inputs have 10001 numbers: 10000 at most"},
+		"planned: file digest": {with(planned(), func(p *message.Planned) { p.Files[0].Digest = "x" }), `file "tasks.csv": digest "x"`},
 
 		"shard: retried of others": {with(shard(), func(s *message.Shard) { s.Retried = []message.Retried{{Index: 999_999, Attempts: 2}} }), "row 999999 after 2 attempts"},
 		"shard: retried once":      {with(shard(), func(s *message.Shard) { s.Retried = []message.Retried{{Index: s.Rows[0].First, Attempts: 1}} }), "or took one"},
@@ -499,5 +517,19 @@ func TestLogOfAFailureKeepsItsEnd(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestInputsAreFinite is about what JSON cannot say, so that nobody but the
+// producer can meet it.
+func TestInputsAreFinite(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]*message.Planned{
+		"input wind: wind_speed has a value that is not finite": with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[1].Values[0] = math.NaN() }),
+		"input wind: attribute turbulence_intensity is +Inf":    with(planned(), func(p *message.Planned) { p.Inputs[0].Attributes[0].Number = new(math.Inf(1)) }),
+	} {
+		if _, err := message.EncodeEvent(digest, p); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }

@@ -130,10 +130,21 @@ func (k farmKeySet) types(f *farms) []int64 {
 // tasks unfit for the model.
 func readFarmKeys(s *spec.Spec) (farmKeySet, error) {
 	config := s.Simulator.Windfarm
+	var problems spec.Problems
+	for _, group := range []string{turbinesGroup, windGroup} {
+		if slices.Contains(s.Tasks.Key, group) {
+			problems = append(problems, s.Problem("tasks.key", group, "is the name of a group of the dataset: another name is needed"))
+		}
+		if findAxis(s, group) != nil {
+			problems = append(problems, s.Problem("tasks.matrix."+group, nil, "is the name of a group of the dataset: another name is needed"))
+		}
+	}
+	if problems != nil {
+		return farmKeySet{}, problems.Err()
+	}
 	if s.Tasks.File != "" {
 		return readListKeys(s, farmKeys(config))
 	}
-	var problems spec.Problems
 	for _, key := range farmKeys(config) {
 		axis := findAxis(s, key.name)
 		if axis == nil && !key.optional {

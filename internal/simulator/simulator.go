@@ -131,6 +131,7 @@ type Description struct {
 	Model   string        // name and version, as in "windfarm 1"; part of the run's digest
 	Source  string        // how the rows come about, for the dataset's `source` attribute
 	Columns table.Columns // results
+	Inputs  []message.Input
 
 	Warnings []string // what is odd about the files that the spec names
 }

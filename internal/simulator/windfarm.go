@@ -40,6 +40,7 @@ func describeWindfarm(s *spec.Spec, files *windfile.Files) (Description, error) 
 		Model:   "windfarm 3, " + wind.Version,
 		Source:  farms.source(),
 		Columns: farmColumns(config, largest, directions),
+		Inputs:  farms.inputs(keys.types(farms)),
 	}, nil
 }
 

@@ -100,6 +100,37 @@ func (t Turbine) WithTable(speeds, watts, thrusts []float64) (Turbine, error) {
 	return t, nil
 }
 
+// Curves returns the speeds in m/s at which the curves of the turbine bend, and
+// the power in W and the thrust coefficient at each: what a reader needs to draw
+// them, with straight lines. A curve that is no table is taken at every 0.1 m/s.
+// The thrust is nil if it is not known.
+func (t Turbine) Curves() (speeds, watts, thrusts []float64) {
+	table, ok := t.Curve.(*PowerTable)
+	if ok {
+		speeds = table.speeds()
+	} else {
+		for i := range 501 {
+			speeds = append(speeds, float64(i)/10)
+		}
+	}
+	if t.Thrust != nil {
+		for _, speed := range t.Thrust.speeds() {
+			if speed <= speeds[len(speeds)-1] {
+				speeds = append(speeds, speed)
+				slices.Sort(speeds)
+			}
+		}
+		speeds = slices.Compact(speeds)
+	}
+	for _, speed := range speeds {
+		watts = append(watts, t.Curve.Power(speed))
+		if t.Thrust != nil {
+			thrusts = append(thrusts, t.Thrust.at(speed, Clamped))
+		}
+	}
+	return speeds, watts, thrusts
+}
+
 // PointError is what is wrong with a point of a table.
 type PointError struct {
 	Of    Quantity
@@ -238,6 +269,14 @@ func (l *lookup) fillBuckets() {
 		}
 		l.bucket[b] = at
 	}
+}
+
+func (l *lookup) speeds() []float64 {
+	var speeds []float64
+	for _, k := range l.knots {
+		speeds = append(speeds, k.speed)
+	}
+	return speeds
 }
 
 func (l *lookup) covers(speed float64) bool { return speed >= l.low && speed <= l.high }
