@@ -67,6 +67,7 @@ build_packages() {
 # The tests read what windrow wrote with other people's readers, Debian's so that they find them in one place.
 test_packages() {
   /usr/bin/python3 -c 'import h5py, numpy' 2>/dev/null || echo python3 python3-numpy python3-h5py
+  /usr/bin/python3 -c 'import yaml' 2>/dev/null || echo python3-yaml
   /usr/bin/python3 -c 'import netCDF4' 2>/dev/null || echo python3-netcdf4
   /usr/bin/python3 -c 'import h5netcdf, xarray' 2>/dev/null || echo python3-h5netcdf python3-xarray
   command -v h5dump >/dev/null || echo hdf5-tools

@@ -81,7 +81,7 @@ Exit codes:
 	root.AddCommand(
 		newRun(a), newPlan(a), newStatus(a), newFailed(a), newReplay(a),
 		newSimulate(a), newExplain(a), newLogs(a), newRuns(a), newPause(a), newResume(a), newCancel(a), newRemove(a),
-		newVerify(a), newInspect(a), newPlot(a), newCard(a), newDiff(a), newCheck(a), newMerge(a), newRecover(a),
+		newVerify(a), newInspect(a), newPlot(a), newCard(a), newExport(a), newDiff(a), newCheck(a), newMerge(a), newRecover(a),
 		newSimulator(a), newEstimate(a), newAEP(a), newProducer(a), newWorker(a),
 		newMerger(a), newAuth(a), newHealth(a), newDoctor(a), newVersion(a), newForeign(a), newImporter(a),
 	)

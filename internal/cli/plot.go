@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"windrow/internal/farm"
-	"windrow/internal/foreign"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
 	"windrow/internal/wind"
@@ -64,8 +62,8 @@ func (a *app) plot(ctx context.Context, file, dir string) error {
 		return err
 	}
 	defer r.Close()
-	f := farmReader{ctx: ctx, reader: r, file: file}
-	config, err := f.config()
+	f := &farmReader{ctx: ctx, reader: r, file: file}
+	config, err := f.open(farmColumns)
 	if err != nil {
 		return err
 	}
@@ -144,40 +142,6 @@ func drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.Drawing, error) 
 	return &farm.Drawing{Farms: farms, Free: free, Directions: directions}, nil
 }
 
-// farmReader reads farms from a file that may be anybody's.
-type farmReader struct {
-	ctx    context.Context //nolint:containedctx // of one command
-	reader *foreign.Reader
-	file   string
-	sets   map[string]foreign.Dataset
-}
-
-// config returns the model of the dataset, if it is the windfarm model.
-func (f *farmReader) config() (*spec.Windfarm, error) {
-	root, err := f.reader.List(f.ctx, f.file, "/")
-	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		return nil, &exitError{exitCorrupt, fmt.Errorf("%s: %s", f.file, damage.Reason), "windrow check " + f.file}
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.sets = map[string]foreign.Dataset{}
-	for _, d := range root.Datasets {
-		f.sets[d.Name] = d
-	}
-	noFarms := &exitError{exitUsage, fmt.Errorf("%s has no farms of the windfarm model", f.file), "windrow inspect " + f.file}
-	s, err := spec.Decode([]byte(textOf(valuesOf(root.Attributes), "spec")))
-	if err != nil || s.Simulator.Windfarm == nil {
-		return nil, noFarms
-	}
-	for name, dimensions := range farmColumns {
-		if d, ok := f.sets[name]; !ok || len(d.Shape) != dimensions || d.Shape[0] != f.sets["task"].Shape[0] {
-			return nil, noFarms
-		}
-	}
-	return s.Simulator.Windfarm, nil
-}
-
 // farms reads the rows to draw, in blocks that are evenly spaced if these are
 // not all. TurbineLoss has the energy of each turbine yet.
 func (f *farmReader) farms() ([]farm.Farm, error) {
@@ -228,33 +192,6 @@ func (f *farmReader) block(first, n int64) ([]farm.Farm, error) {
 		farms = append(farms, one)
 	}
 	return farms, nil
-}
-
-// numbers reads n rows of a column.
-func (f *farmReader) numbers(name string, first, n int64) ([]float64, error) {
-	read, err := f.reader.Read(f.ctx, f.file, "/"+name, first, n)
-	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		return nil, &exitError{exitCorrupt, fmt.Errorf("%s: %s", name, damage.Reason), "windrow check " + f.file}
-	}
-	if err != nil {
-		return nil, err
-	}
-	kind := f.sets[name].Type
-	numbers := make([]float64, 0, len(read.Bytes)/max(1, kind.Bytes()))
-	for at := 0; at+kind.Bytes() <= len(read.Bytes) && kind.Bytes() > 0; at += kind.Bytes() {
-		switch v := foreign.Element(kind, read.Bytes[at:at+kind.Bytes()]).(type) {
-		case float64:
-			numbers = append(numbers, v)
-		case int64:
-			numbers = append(numbers, float64(v))
-		default:
-			return nil, fmt.Errorf("column %s is not of numbers", name)
-		}
-	}
-	if len(numbers) == 0 || int64(len(numbers))%n != 0 {
-		return nil, fmt.Errorf("column %s has %d values in %d rows", name, len(numbers), n)
-	}
-	return numbers, nil
 }
 
 func farmOf(row map[string][]float64) (farm.Farm, error) {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"windrow/internal/column"
@@ -104,9 +103,6 @@ func (b *builder) makeNumbers(group string, n message.Numbers, sizes map[string]
 }
 
 func float64Bytes(values ...float64) []byte {
-	var bytes []byte
-	for _, v := range values {
-		bytes = binary.LittleEndian.AppendUint64(bytes, math.Float64bits(v))
-	}
+	bytes, _ := binary.Append(nil, binary.LittleEndian, values) // numbers have a size
 	return bytes
 }

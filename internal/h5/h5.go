@@ -243,6 +243,31 @@ func (f *File) create(name string, t Type, dims []int64, l Layout) (*Dataset, er
 	return f.Dataset(name)
 }
 
+// WriteScalar makes a dataset that is a single number, from the bytes of one
+// element of type t.
+func (f *File) WriteScalar(name string, t Type, value []byte) (err error) {
+	if t.Kind == String || len(value) != t.Bytes() {
+		return fmt.Errorf("write %s: %d bytes for a number", name, len(value))
+	}
+	n := C.CString(name)
+	defer C.free(unsafe.Pointer(n))
+	err = callOn(f.file, "create dataset", name, func(id C.hid_t) error {
+		var none C.hsize_t
+		return check(C.h5_create_dataset(id, n, C.int(t.Kind), 0, 0, &none, 0, 0))
+	})
+	if err != nil {
+		return err
+	}
+	d, err := f.Dataset(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return callOn(d.dataset, "write", name, func(id C.hid_t) error {
+		return check(C.h5_write_scalar(id, C.int(t.Kind), unsafe.Pointer(&value[0])))
+	})
+}
+
 // product returns the bytes of elements of a shape, unless they are too many.
 func product(element int64, dims []int64) (bytes int64, ok bool) {
 	total := uint64(element)

@@ -714,3 +714,62 @@ func TestLayout(t *testing.T) {
 		}
 	}
 }
+
+// TestScalarsAndGroups writes what a file with a group for each task has.
+func TestScalarsAndGroups(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f.h5")
+	f, err := h5.Create(path, h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(f.Group("farm0"), f.WriteScalar("farm0/aep", float64s, floats(1.5)),
+		f.SetNumberOf("farm0", "seed", int64s, binary.LittleEndian.AppendUint64(nil, 7)), f.SetStringOf("farm0", "style", "grid"),
+		f.SetStringOf("farm0/aep", "units", "GWh"))
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = h5.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	attributes, err := f.Attributes("farm0")
+	if err != nil || len(attributes) != 2 || attributes[0].Name != "seed" || string(attributes[1].Texts[0]) != "grid" {
+		t.Errorf("attributes %+v, %v", attributes, err)
+	}
+	d, err := f.Dataset("farm0/aep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := make([]byte, 8)
+	if err := errors.Join(d.ReadAny(0, 1, value), d.Close()); err != nil || !bytes.Equal(value, floats(1.5)) {
+		t.Errorf("aep is %x, %v", value, err)
+	}
+}
+
+func TestScalarsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	f, err := h5.Create(filepath.Join(t.TempDir(), "f.h5"), h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"too few bytes":    f.WriteScalar("a", float64s, make([]byte, 4)),
+		"text":             f.WriteScalar("b", h5.Type{Kind: h5.String, Len: 1}, []byte{1}),
+		"no group":         f.WriteScalar("none/a", float64s, make([]byte, 8)),
+		"no object":        f.SetStringOf("none", "a", "b"),
+		"numbers of none":  f.SetNumberOf("none", "a", float64s, make([]byte, 8)),
+		"too few, of root": f.SetNumberOf("/", "a", float64s, make([]byte, 4)),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -158,6 +158,13 @@ herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, 
   return status;
 }
 
+herr_t h5_write_scalar(hid_t dataset, int kind, const void *value) {
+  hid_t type = h5_element_type(kind, 1);
+  herr_t status = type < 0 ? -1 : H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value);
+  if (type >= 0) H5Tclose(type);
+  return status;
+}
+
 // The filters of a creation list: 0 and a level, 0 without filters; or OTHER.
 static herr_t filters(hid_t creation, int *level) {
   static const H5Z_filter_t ours[] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE, H5Z_FILTER_FLETCHER32};

@@ -27,6 +27,7 @@ herr_t h5_close_on_exec(hid_t file);
 hid_t h5_element_type(int kind, size_t length); // in a file that windrow writes; the caller closes it
 herr_t h5_create_group(hid_t file, const char *name);
 herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, int rank, const hsize_t *dims, hsize_t chunk_rows, int level);
+herr_t h5_write_scalar(hid_t dataset, int kind, const void *value);
 int h5_layout(hid_t dataset, hsize_t *chunk_rows, int *level);
 herr_t h5_write_chunk(hid_t dataset, hsize_t first, size_t size, const void *chunk);
 int64_t h5_offset(hid_t dataset);

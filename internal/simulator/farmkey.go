@@ -131,7 +131,7 @@ func (k farmKeySet) types(f *farms) []int64 {
 func readFarmKeys(s *spec.Spec) (farmKeySet, error) {
 	config := s.Simulator.Windfarm
 	var problems spec.Problems
-	for _, group := range []string{turbinesGroup, windGroup} {
+	for _, group := range []string{sitesGroup, turbinesGroup, windGroup} {
 		if slices.Contains(s.Tasks.Key, group) {
 			problems = append(problems, s.Problem("tasks.key", group, "is the name of a group of the dataset: another name is needed"))
 		}

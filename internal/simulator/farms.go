@@ -103,15 +103,18 @@ func (f *farms) readClimate(files *windfile.Files) (err error) {
 		}
 	}
 	directions, speeds := f.climate.Samples()
-	for field, given := range map[string][2]bool{
-		"directions": {directions, f.config.Directions > 0},
-		"speeds":     {speeds, f.config.Speeds != spec.Speeds{}},
-	} {
-		if needed, given := given[0], given[1]; needed && !given {
-			return fmt.Errorf("%s are missing: this resource is used at those that the spec gives", field)
-		} else if given && !needed {
-			return fmt.Errorf("%s are given: this resource has its own, leave them out", field)
-		}
+	return errors.Join(
+		checkSampled("directions", directions, f.config.Directions > 0),
+		checkSampled("speeds", speeds, f.config.Speeds != spec.Speeds{}))
+}
+
+// checkSampled tells what is wrong with an axis that a resource needs or not.
+func checkSampled(axis string, needed, given bool) error {
+	switch {
+	case needed && !given:
+		return fmt.Errorf("%s are missing: this resource is used at those that the spec gives", axis)
+	case given && !needed:
+		return fmt.Errorf("%s are given: this resource has its own, leave them out", axis)
 	}
 	return nil
 }

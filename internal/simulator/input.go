@@ -9,13 +9,14 @@ import (
 
 // The groups of the dataset in which the inputs are.
 const (
+	sitesGroup    = "sites"
 	turbinesGroup = "turbines"
 	windGroup     = "wind"
 )
 
 // inputs returns what the rows are computed with, for the groups of the
-// dataset: the turbines of the given types, and the wind. The names of the
-// wind's variables are those of windIO. Wind of more numbers than a run's first
+// dataset: the sites, the turbines of the given types, and the wind. The names of
+// the wind's variables are those of windIO. Wind of more numbers than a run's first
 // event has room for is left out.
 func (f *farms) inputs(types []int64) []message.Input {
 	var inputs []message.Input
@@ -29,6 +30,9 @@ func (f *farms) inputs(types []int64) []message.Input {
 			inputs, numbers = append(inputs, in), numbers+n
 		}
 	}
+	for i, site := range f.sites {
+		add(siteInput(i, site))
+	}
 	for _, t := range types {
 		add(turbineInput(t, f.turbines[t]))
 	}
@@ -36,6 +40,23 @@ func (f *farms) inputs(types []int64) []message.Input {
 	resource.Attributes = []message.Attribute{{Name: "turbulence_intensity", Number: &f.air.Turbulence}}
 	add(resource)
 	return inputs
+}
+
+func siteInput(farmID int, site wind.Site) message.Input {
+	var number, x, y []float64
+	for i, vertex := range site.Boundary {
+		number, x, y = append(number, float64(i)), append(x, vertex.X), append(y, vertex.Y)
+	}
+	along := []string{"vertex"}
+	return message.Input{
+		Path:       fmt.Sprintf("%s/%d", sitesGroup, farmID),
+		Attributes: []message.Attribute{{Name: "name", Text: site.Name}},
+		Variables: []message.Numbers{
+			dimension("vertex", "1", "number of the vertex, in order around the site", number),
+			{Name: "x", Unit: "m", LongName: "boundary, as the coordinates of layout", Dims: along, Values: x},
+			{Name: "y", Unit: "m", LongName: "boundary, as the coordinates of layout", Dims: along, Values: y},
+		},
+	}
 }
 
 func turbineInput(farmType int64, t wind.Turbine) message.Input {

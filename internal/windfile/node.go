@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Limits of a document with all that it includes.
@@ -92,8 +94,8 @@ func (l *loader) load(path string) (*node, error) {
 
 func (l *loader) convert(file string, from ast.Node, depth int) (*node, error) {
 	n := &node{file: file}
-	if token := from.GetToken(); token != nil {
-		n.line = token.Position.Line
+	if at := from.GetToken(); at != nil {
+		n.line = at.Position.Line
 	}
 	if depth > maxDepth {
 		return nil, n.errorf("is nested too deeply")
@@ -119,6 +121,10 @@ func (l *loader) convert(file string, from ast.Node, depth int) (*node, error) {
 	case *ast.NullNode:
 	case *ast.StringNode:
 		n.scalar = from.Value
+		// 1e6 has no point, and is text in YAML 1.1 and to this library.
+		if number, err := strconv.ParseFloat(from.Value, 64); err == nil && from.Token.Type == token.StringType {
+			n.scalar = number
+		}
 	case *ast.LiteralNode:
 		n.scalar = from.Value.Value
 	case *ast.BoolNode:
