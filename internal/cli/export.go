@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -289,22 +290,20 @@ func (f *farmReader) system(row int64) (*windfile.System, error) {
 	if n < 1 || n > len(values["turbine_aep"]) || 2*n > len(values["layout"]) {
 		return nil, errors.New("its task failed, or it has no turbines")
 	}
-	s := &windfile.System{TurbineAEP: values["turbine_aep"][:n]}
+	turbine, err := f.turbine(strconv.FormatInt(int64(values["farm_type"][0]), 10))
+	if err != nil {
+		return nil, err
+	}
+	s := &windfile.System{Turbine: turbine, TurbineAEP: values["turbine_aep"][:n]}
 	for i := range n {
 		s.Layout = append(s.Layout, wind.Point{X: values["layout"][2*i], Y: values["layout"][2*i+1]})
 	}
-	if err := f.addTurbine(s, int64(values["farm_type"][0])); err != nil {
-		return nil, err
-	}
 	if slices.Contains(f.groups, "sites") {
-		site, _, err := f.group(fmt.Sprintf("/sites/%d", int64(values["farm_id"][0])))
+		site, err := f.site(int64(values["farm_id"][0]))
 		if err != nil {
 			return nil, err
 		}
-		x, y := site["x"].Values, site["y"].Values
-		for i := range min(len(x), len(y)) {
-			s.Boundary = append(s.Boundary, wind.Point{X: x[i], Y: y[i]})
-		}
+		s.Boundary = site.Boundary
 	}
 	resource, about, err := f.group("/wind")
 	if err != nil {
@@ -317,63 +316,4 @@ func (f *farmReader) system(row int64) (*windfile.System, error) {
 	}
 	s.Turbulence, _ = about["turbulence_intensity"].(float64)
 	return s, nil
-}
-
-func (f *farmReader) addTurbine(s *windfile.System, farmType int64) error {
-	curves, about, err := f.group(fmt.Sprintf("/turbines/%d", farmType))
-	if err != nil {
-		return err
-	}
-	t := &s.Turbine
-	t.Name, t.Speeds, t.Power, t.Thrust = textOf(about, "name"), curves["wind_speed"].Values, curves["power"].Values, curves["thrust_coefficient"].Values
-	t.HubHeight, _ = about["hub_height_m"].(float64)
-	t.RotorDiameter, _ = about["rotor_diameter_m"].(float64)
-	return nil
-}
-
-// group returns the numbers in a group, and its attributes.
-func (f *farmReader) group(path string) (map[string]windfile.Variable, map[string]any, error) {
-	g, err := f.reader.List(f.ctx, f.file, path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("it does not say what it was computed with: %w", err)
-	}
-	variables := map[string]windfile.Variable{}
-	for _, d := range g.Datasets {
-		if len(d.Shape) == 0 || d.Type.Kind != h5.Float64 {
-			continue
-		}
-		rows, err := f.reader.Read(f.ctx, f.file, path+"/"+d.Name, 0, d.Shape[0])
-		if err != nil {
-			return nil, nil, err
-		}
-		v := windfile.Variable{Values: make([]float64, len(rows.Bytes)/8)}
-		if _, err := binary.Decode(rows.Bytes, binary.LittleEndian, v.Values); err != nil {
-			return nil, nil, fmt.Errorf("read %s/%s: %w", path, d.Name, err)
-		}
-		for _, n := range d.Shape {
-			v.Shape = append(v.Shape, int(n))
-		}
-		variables[d.Name] = v
-	}
-	nameDimensions(variables)
-	return variables, valuesOf(g.Attributes), nil
-}
-
-// nameDimensions gives variables of wind their dimensions: those that windIO
-// has.
-func nameDimensions(variables map[string]windfile.Variable) {
-	_, series := variables["time"]
-	for name, v := range variables {
-		switch {
-		case series:
-			v.Dims = []string{"time"}
-		case name == "wind_speed":
-			v.Dims = []string{name}
-		case len(v.Shape) == 2:
-			v.Dims = []string{"wind_direction", "wind_speed"}
-		default:
-			v.Dims = []string{"wind_direction"}
-		}
-		variables[name] = v
-	}
 }

@@ -5,17 +5,22 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"windrow/internal/farm"
+	"windrow/internal/h5"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
+	"windrow/internal/table"
 	"windrow/internal/wind"
 )
 
@@ -27,16 +32,18 @@ func newPlot(a *app) *cobra.Command {
 		Long: `Draw the farms of a dataset of the windfarm model, as PNG and SVG, with the
 numbers of each picture beside it as CSV:
 
-  layouts               farms of each type of turbine, turbines shaded by wake loss
+  layouts               farms of each type, turbines shaded by wake loss
   farm                  the first farm, with the boundary of its site
-  by_type               energy and capacity factor for each type of turbine
+  by_type               energy and capacity factor for each type
   loss_by_spacing       wake loss against the distance of turbines
   direction_efficiency  energy with wakes over that without, by wind direction
   wind_rose             the wind
 
-They are drawn by windrow-plot, which is beside windrow. Shades grow darker in one
-direction, so the pictures can be printed in black and white. Of a large dataset 5,000 rows are drawn, evenly spaced. Files that are
-there are replaced.`,
+A type is one of turbines or, in farms without a site, a style of layouts. The
+pictures are drawn by windrow-plot, which is beside windrow. Shades grow darker
+in one direction, so they can be printed in black and white. Of a large dataset
+5,000 rows are drawn, evenly spaced. Files that are there are
+replaced.`,
 		Example: `  windrow plot tenders.h5
   windrow plot tenders.h5 -o pictures`,
 		Args: exactly(1),
@@ -74,7 +81,7 @@ func (a *app) plot(ctx context.Context, file, dir string) error {
 	if len(farms) == 0 {
 		return &exitError{exitUsage, fmt.Errorf("%s has no farm to draw", file), "windrow inspect " + file}
 	}
-	drawing, err := drawingOf(farms, config)
+	drawing, err := f.drawingOf(farms, config)
 	if err != nil {
 		return err
 	}
@@ -123,23 +130,128 @@ func programBeside(name string) (string, error) {
 	return found, nil
 }
 
-// drawingOf adds what the farms would make without wakes.
-func drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.Drawing, error) {
-	free, directions, err := simulator.FreeEnergy(config)
+// drawingOf adds what the farms would make without wakes, and what they were
+// computed with.
+func (f *farmReader) drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.Drawing, error) {
+	d := &farm.Drawing{Farms: farms, Sites: map[int64]wind.Site{}}
+	climate, air, err := f.climate(config)
 	if err != nil {
 		return nil, err
 	}
-	for i := range farms {
-		f := &farms[i]
-		total := 0.0
-		for _, energy := range free[f.FarmType] {
-			total += energy
-		}
-		for k, energy := range f.TurbineLoss { // of energies until here
-			f.TurbineLoss[k] = max(0, 1-energy/total)
+	resource, err := climate.Resource(simulator.Sampling(config))
+	if err != nil {
+		return nil, err
+	}
+	if d.Types, d.Directions, err = f.types(config, resource, air); err != nil {
+		return nil, err
+	}
+	if d.Rose, err = roseOf(climate); err != nil {
+		return nil, err
+	}
+	if slices.Contains(f.groups, "sites") {
+		for i := range farms {
+			id := farms[i].FarmID
+			if _, ok := d.Sites[id]; ok {
+				continue
+			}
+			if d.Sites[id], err = f.site(id); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return &farm.Drawing{Farms: farms, Free: free, Directions: directions}, nil
+	for i := range farms {
+		one := &farms[i]
+		if one.FarmType < 0 || one.FarmType >= int64(len(d.Types)) {
+			return nil, fmt.Errorf("task %d is of type %d of %d", one.Task, one.FarmType, len(d.Types))
+		}
+		total := 0.0
+		for _, energy := range d.Types[one.FarmType].Free {
+			total += energy
+		}
+		for k, energy := range one.TurbineLoss { // of energies until here
+			one.TurbineLoss[k] = max(0, 1-energy/total)
+		}
+	}
+	return d, nil
+}
+
+// types returns the types of farms: of turbines, or, where farm_type is text,
+// the styles of layouts.
+func (f *farmReader) types(config *spec.Windfarm, resource wind.Resource, air wind.Air) (types []farm.Type, directions []float64, err error) {
+	turbines := []string{"0"}
+	if slices.Contains(f.groups, "turbines") {
+		group, err := f.reader.List(f.ctx, f.file, "/turbines")
+		if err != nil {
+			return nil, nil, err
+		}
+		turbines = group.Groups
+	}
+	for _, name := range turbines {
+		turbine, err := f.turbine(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		t := farm.Type{Name: turbine.Name, RotorDiameter: turbine.RotorDiameter}
+		if t.Free, directions, err = simulator.FreeEnergy(config.Wake, turbine, resource, air); err != nil {
+			return nil, nil, err
+		}
+		number, err := strconv.Atoi(name)
+		if err != nil || number < 0 || number > len(wind.TurbineTypes()) {
+			return nil, nil, fmt.Errorf("turbine %q is not the number of a type", name)
+		}
+		for len(types) <= number {
+			types = append(types, farm.Type{RotorDiameter: 1})
+		}
+		types[number] = t
+	}
+	for i := range types { // those that no farm has
+		if types[i].Free == nil {
+			types[i].Free = make([]float64, len(directions))
+		}
+	}
+	code, ok := f.sets[farmTypeCode]
+	if !ok || len(types) != 1 {
+		return types, directions, nil
+	}
+	one := types[0]
+	types = nil
+	for style := range strings.FieldsSeq(textOf(valuesOf(code.Attributes), "flag_meanings")) {
+		types = append(types, farm.Type{Name: style, RotorDiameter: one.RotorDiameter, Free: one.Free})
+	}
+	return types, directions, nil
+}
+
+// roseOf returns the climate in classes of speed.
+func roseOf(climate wind.Climate) ([]farm.Sector, error) {
+	const sectors = 12
+	resource, err := climate.Resource(wind.Sampling{Directions: sectors, Speeds: wind.Speeds(1, 50)})
+	if err != nil {
+		return nil, err
+	}
+	rose := make([]farm.Sector, sectors)
+	for i := range rose {
+		rose[i] = farm.Sector{Degrees: float64(i) * 360 / sectors, Shares: make([]float64, len(farm.RoseSpeeds))}
+	}
+	add := func(degrees, speed, share float64) {
+		class := 0
+		for class+1 < len(farm.RoseSpeeds) && speed >= farm.RoseSpeeds[class+1] {
+			class++
+		}
+		rose[int(math.Round(degrees*sectors/360))%sectors].Shares[class] += share
+	}
+	switch r := resource.(type) {
+	case wind.Rose:
+		for d, row := range r.Frequency {
+			for s, share := range row {
+				add(r.Directions[d], r.Speeds[s], share)
+			}
+		}
+	case wind.Series:
+		for i, speed := range r.Speeds {
+			add(r.Directions[i], speed, 1/float64(len(r.Speeds)))
+		}
+	}
+	return rose, nil
 }
 
 // farms reads the rows to draw, in blocks that are evenly spaced if these are
@@ -161,19 +273,34 @@ func (f *farmReader) farms() ([]farm.Farm, error) {
 
 // farmColumns are the columns that are read, and their dimensions.
 var farmColumns = map[string]int{
-	"task": 1, "farm_id": 1, "farm_type": 1, "layout": 3, "aep": 1, "capacity_factor": 1, "wake_loss": 1, "n_turbines": 1,
+	"task": 1, "layout": 3, "aep": 1, "capacity_factor": 1, "wake_loss": 1, "n_turbines": 1,
 	"turbine_aep": 2, "direction_aep": 2,
 }
 
+// farmTypeCode is the column that numbers the values of a farm_type that is text.
+const farmTypeCode = "farm_type" + table.CodeSuffix
+
 // block reads n rows.
 func (f *farmReader) block(first, n int64) ([]farm.Farm, error) {
-	values := map[string][]float64{}
-	for name := range farmColumns {
+	values := map[string][]float64{"farm_id": make([]float64, n), "farm_type": make([]float64, n)}
+	columns := slices.Collect(maps.Keys(farmColumns))
+	for _, name := range []string{"farm_id", "farm_type"} { // not every campaign has them
+		if d, ok := f.sets[name]; ok && len(d.Shape) == 1 && d.Type.Kind != h5.String {
+			columns = append(columns, name)
+		}
+	}
+	for _, name := range columns {
 		numbers, err := f.numbers(name, first, n)
 		if err != nil {
 			return nil, err
 		}
 		values[name] = numbers
+	}
+	if d, ok := f.sets[farmTypeCode]; ok && len(d.Shape) == 1 { // farm_type is text
+		var err error
+		if values["farm_type"], err = f.numbers(farmTypeCode, first, n); err != nil {
+			return nil, err
+		}
 	}
 	var farms []farm.Farm
 	for i := range int(n) {
@@ -203,9 +330,6 @@ func farmOf(row map[string][]float64) (farm.Farm, error) {
 		Task: int64(row["task"][0]), FarmID: int64(row["farm_id"][0]), FarmType: int64(row["farm_type"][0]),
 		TurbineLoss: row["turbine_aep"][:n], AEP: row["aep"][0], CapacityFactor: row["capacity_factor"][0],
 		WakeLoss: row["wake_loss"][0], DirectionAEP: row["direction_aep"],
-	}
-	if f.FarmID < 0 || f.FarmID >= int64(len(wind.Tenders())) || f.FarmType < 0 || f.FarmType >= int64(len(wind.TurbineTypes())) {
-		return farm.Farm{}, fmt.Errorf("no site or turbine has farm_id %d, farm_type %d", f.FarmID, f.FarmType)
 	}
 	for i := range n {
 		f.Layout = append(f.Layout, wind.Point{X: row["layout"][2*i], Y: row["layout"][2*i+1]})

@@ -18,15 +18,34 @@ const Program = "windrow-plot"
 // Drawing is what windrow-plot reads, as JSON.
 type Drawing struct {
 	Farms      []Farm
-	Free       map[int64][]float64 // GWh that one turbine makes, by farm type and direction
+	Sites      map[int64]wind.Site // by farm id; none if farms have no boundary
+	Types      []Type              // by farm type
 	Directions []float64           // degrees
+	Rose       []Sector
 }
+
+// Type is what tells some farms from others: the turbine, or the style of the
+// layout.
+type Type struct {
+	Name          string
+	RotorDiameter float64   // m
+	Free          []float64 // GWh that one turbine makes, by direction
+}
+
+// Sector is the wind from a direction.
+type Sector struct {
+	Degrees float64
+	Shares  []float64 // of the year, by classes that begin at RoseSpeeds
+}
+
+// RoseSpeeds are the lower ends of classes of wind speeds, in m/s.
+var RoseSpeeds = []float64{0, 5, 10, 15, 20}
 
 // Farm is a row of the dataset.
 type Farm struct {
 	Task           int64
-	FarmID         int64 // tender site
-	FarmType       int64 // type of turbine
+	FarmID         int64 // site
+	FarmType       int64 // index of the type
 	Layout         []wind.Point
 	TurbineLoss    []float64 // share of its free energy that each turbine loses to wakes
 	AEP            float64   // GWh

@@ -92,26 +92,34 @@ func boundaryLine(boundary wind.Polygon) (*plotter.Line, error) {
 	return line, err
 }
 
+// newMap draws a farm within its boundary, if there is one.
 func newMap(f farm.Farm, site wind.Site, most float64, radius vg.Length) (*plot.Plot, error) {
 	p := plot.New()
-	outline, err := boundaryLine(site.Boundary)
-	if err != nil {
-		return nil, fmt.Errorf("draw site %s: %w", site.Name, err)
+	if site.Boundary != nil {
+		outline, err := boundaryLine(site.Boundary)
+		if err != nil {
+			return nil, fmt.Errorf("draw site %s: %w", site.Name, err)
+		}
+		p.Add(outline)
 	}
-	p.Add(outline, dots{f, most, radius})
+	p.Add(dots{f, most, radius})
 	square(p)
 	return p, nil
 }
 
-// OneFarm draws a farm within the boundary of its site.
-func OneFarm(f farm.Farm, site wind.Site, turbine string) (*Picture, error) {
+// OneFarm draws a farm of the named type, within the boundary of its site.
+func OneFarm(f farm.Farm, site wind.Site, typeName string) (*Picture, error) {
 	most := greatestLoss([]farm.Farm{f})
 	p, err := newMap(f, site, most, vg.Points(3.5))
 	if err != nil {
 		return nil, err
 	}
-	p.Title.Text = fmt.Sprintf("Task %d: %d turbines (%s) on %s, wake loss %.1f %%", f.Task, len(f.Layout), turbine, site.Name, 100*f.WakeLoss)
-	p.X.Label.Text, p.Y.Label.Text = "easting, UTM 32N (km)", "northing, UTM 32N (km)"
+	where := ""
+	if site.Name != "" {
+		where = " on " + site.Name
+	}
+	p.Title.Text = fmt.Sprintf("Task %d: %d turbines (%s)%s, wake loss %.1f %%", f.Task, len(f.Layout), typeName, where, 100*f.WakeLoss)
+	p.X.Label.Text, p.Y.Label.Text = "east (km)", "north (km)"
 	addShades(p, most)
 	pic := &Picture{Name: "farm", Plots: [][]*plot.Plot{{p}}, Width: 16 * vg.Centimeter, Height: 16 * vg.Centimeter}
 	pic.Header = []string{"turbine", "x_m", "y_m", "wake_loss"}
@@ -137,9 +145,8 @@ func (s swatch) Thumbnail(c *draw.Canvas) {
 	drawDot(c, s.color, c.Center())
 }
 
-// ContactSheet draws one farm of each type on each of the sites, a row for each
-// type. farms are those to show.
-func ContactSheet(farms []farm.Farm, sites []wind.Site, types []wind.TurbineType) (*Picture, error) {
+// ContactSheet draws the farms, a row for each type.
+func ContactSheet(farms []farm.Farm, sites map[int64]wind.Site, types []farm.Type) (*Picture, error) {
 	most := greatestLoss(farms)
 	var plots [][]*plot.Plot
 	pic := &Picture{Name: "layouts", Header: []string{"task", "farm_id", "farm_type", "turbine", "x_m", "y_m", "wake_loss"}}
@@ -156,7 +163,10 @@ func ContactSheet(farms []farm.Farm, sites []wind.Site, types []wind.TurbineType
 				return nil, err
 			}
 			p.HideAxes()
-			p.Title.Text = fmt.Sprintf("%s, %s", sites[f.FarmID].Name, types[t].Name)
+			p.Title.Text = fmt.Sprintf("task %d, %s", f.Task, types[t].Name)
+			if name := sites[f.FarmID].Name; name != "" {
+				p.Title.Text = name + ", " + types[t].Name
+			}
 			p.Title.TextStyle.Font.Size = vg.Points(7)
 			row = append(row, p)
 			for i, at := range f.Layout {

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"windrow/internal/farm"
-	"windrow/internal/wind"
 )
 
 // Main draws the farm.Drawing that stdin has into the directory that args
@@ -52,18 +51,20 @@ func picturesOf(d farm.Drawing) ([]*Picture, error) {
 	if len(d.Farms) == 0 {
 		return nil, errNoFarm
 	}
-	sites, types := wind.Tenders(), wind.TurbineTypes()
+	if err := check(d); err != nil {
+		return nil, err
+	}
 	var pictures []*Picture
 	for _, draw := range []func() (*Picture, error){
 		func() (*Picture, error) {
 			first := d.Farms[0]
-			return OneFarm(first, sites[first.FarmID], types[first.FarmType].Name)
+			return OneFarm(first, d.Sites[first.FarmID], d.Types[first.FarmType].Name)
 		},
-		func() (*Picture, error) { return ContactSheet(forSheet(d.Farms), sites, types) },
-		func() (*Picture, error) { return ByType(d.Farms, types) },
-		func() (*Picture, error) { return LossBySpacing(d.Farms, types) },
-		func() (*Picture, error) { return DirectionEfficiency(d.Farms, types, d.Free, d.Directions) },
-		func() (*Picture, error) { return WindRose(wind.TenderWind()), nil },
+		func() (*Picture, error) { return ContactSheet(forSheet(d), d.Sites, d.Types) },
+		func() (*Picture, error) { return ByType(d.Farms, d.Types) },
+		func() (*Picture, error) { return LossBySpacing(d.Farms, d.Types) },
+		func() (*Picture, error) { return DirectionEfficiency(d.Farms, d.Types, d.Directions) },
+		func() (*Picture, error) { return WindRose(d.Rose) },
 	} {
 		p, err := draw()
 		if err != nil {
@@ -74,21 +75,42 @@ func picturesOf(d farm.Drawing) ([]*Picture, error) {
 	return pictures, nil
 }
 
+// check refuses farms of types that are not described.
+func check(d farm.Drawing) error {
+	for _, f := range d.Farms {
+		if f.FarmType < 0 || f.FarmType >= int64(len(d.Types)) {
+			return fmt.Errorf("task %d is of type %d of %d", f.Task, f.FarmType, len(d.Types))
+		}
+		if len(f.DirectionAEP) != len(d.Directions) || len(d.Types[f.FarmType].Free) != len(d.Directions) || len(f.TurbineLoss) != len(f.Layout) {
+			return fmt.Errorf("task %d does not have a value for each of its turbines and of %d directions", f.Task, len(d.Directions))
+		}
+	}
+	return nil
+}
+
 const sheetFarms = 5 // of each type on the contact sheet
 
-// forSheet returns the first farms of each type on different sites.
-func forSheet(farms []farm.Farm) []farm.Farm {
-	shown := map[int64]map[int64]bool{}
+// forSheet returns farms of each type: the first ones on different sites, or,
+// where there are none, some that are evenly spaced among all.
+func forSheet(d farm.Drawing) []farm.Farm {
 	var chosen []farm.Farm
-	for _, f := range farms {
-		sites := shown[f.FarmType]
-		if sites == nil {
-			sites = map[int64]bool{}
-			shown[f.FarmType] = sites
-		}
-		if len(sites) < sheetFarms && !sites[f.FarmID] {
+	for t := range d.Types {
+		var all []farm.Farm
+		sites := map[int64]bool{}
+		for _, f := range d.Farms {
+			if f.FarmType != int64(t) || len(d.Sites) > 0 && sites[f.FarmID] {
+				continue
+			}
 			sites[f.FarmID] = true
-			chosen = append(chosen, f)
+			all = append(all, f)
+		}
+		n := min(sheetFarms, len(all))
+		for i := range n {
+			at := i
+			if len(d.Sites) == 0 {
+				at = i * len(all) / n
+			}
+			chosen = append(chosen, all[at])
 		}
 	}
 	return chosen

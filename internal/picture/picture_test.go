@@ -36,6 +36,20 @@ func farms() []farm.Farm {
 	return list
 }
 
+// sites and types are those of the farms.
+func sites() map[int64]wind.Site {
+	return map[int64]wind.Site{0: wind.Tenders()[0], 1: wind.Tenders()[1]}
+}
+
+func types() []farm.Type {
+	var list []farm.Type
+	for _, t := range wind.TurbineTypes() {
+		list = append(list, farm.Type{Name: t.Name, RotorDiameter: t.RotorDiameter, Free: []float64{5, 5, 10, 10}})
+	}
+	list[5].Free = []float64{5, 10, 10, 20}
+	return list
+}
+
 // save writes a picture and returns its numbers.
 func save(t *testing.T, p *picture.Picture, err error) [][]string {
 	t.Helper()
@@ -113,7 +127,7 @@ func TestOneFarm(t *testing.T) {
 
 func TestContactSheet(t *testing.T) {
 	t.Parallel()
-	p, err := picture.ContactSheet(farms(), wind.Tenders(), wind.TurbineTypes())
+	p, err := picture.ContactSheet(farms(), sites(), types())
 	if rows := save(t, p, err); len(rows) != 5*4 {
 		t.Errorf("%d turbines", len(rows))
 	}
@@ -123,14 +137,14 @@ func TestContactSheet(t *testing.T) {
 	if p.Shades != 0.15 {
 		t.Errorf("shades up to %g: 12 %% is the greatest loss, and steps are 5 %%", p.Shades)
 	}
-	if _, err := picture.ContactSheet(nil, wind.Tenders(), wind.TurbineTypes()); err == nil {
+	if _, err := picture.ContactSheet(nil, sites(), types()); err == nil {
 		t.Error("a sheet without farms")
 	}
 }
 
 func TestByType(t *testing.T) {
 	t.Parallel()
-	p, err := picture.ByType(farms(), wind.TurbineTypes())
+	p, err := picture.ByType(farms(), types())
 	rows := save(t, p, err)
 	if len(rows) != 5 || rows[4][1] != "5" || rows[4][2] != "5004" || rows[4][3] != "0.6" {
 		t.Errorf("numbers %v", rows)
@@ -139,7 +153,7 @@ func TestByType(t *testing.T) {
 
 func TestLossBySpacing(t *testing.T) {
 	t.Parallel()
-	p, err := picture.LossBySpacing(farms(), wind.TurbineTypes())
+	p, err := picture.LossBySpacing(farms(), types())
 	rows := save(t, p, err)
 	diameter := wind.TurbineTypes()[5].RotorDiameter
 	if len(rows) != 5 || math.Abs(value(t, rows[4][2])-5000/diameter) > 1e-6 || rows[4][3] != "0.06" {
@@ -149,8 +163,7 @@ func TestLossBySpacing(t *testing.T) {
 
 func TestDirectionEfficiency(t *testing.T) {
 	t.Parallel()
-	free := map[int64][]float64{0: {5, 5, 10, 10}, 5: {5, 10, 10, 20}}
-	p, err := picture.DirectionEfficiency(farms(), wind.TurbineTypes(), free, []float64{0, 90, 180, 270})
+	p, err := picture.DirectionEfficiency(farms(), types(), []float64{0, 90, 180, 270})
 	rows := save(t, p, err)
 	want := []string{"0.5", "1", "0.75", "1", "0.5", "0.5", "0.75", "0.5"} // energy over 4 turbines times free
 	if len(rows) != len(want) {
@@ -165,10 +178,26 @@ func TestDirectionEfficiency(t *testing.T) {
 
 func TestWindRose(t *testing.T) {
 	t.Parallel()
-	sectors := wind.TenderWind()
-	rows := save(t, picture.WindRose(sectors), nil)
-	if len(rows) != 12 || rows[3][1] != "90" || math.Abs(value(t, rows[3][2])-sectors[3].Frequency) > 1e-9 {
+	p, err := picture.WindRose([]farm.Sector{{Degrees: 0, Shares: []float64{0.1, 0.2, 0, 0, 0}}, {Degrees: 180, Shares: []float64{0.1, 0.1, 0.3, 0.1, 0.1}}})
+	rows := save(t, p, err)
+	if len(rows) != 2 || rows[1][0] != "180" || rows[1][1] != "0.7" || rows[1][4] != "0.3" {
 		t.Errorf("numbers %v", rows)
+	}
+	if _, err := picture.WindRose(nil); err == nil {
+		t.Error("a rose without sectors")
+	}
+}
+
+// TestFarmsWithoutASite draws a farm that has no boundary.
+func TestFarmsWithoutASite(t *testing.T) {
+	t.Parallel()
+	p, err := picture.OneFarm(farms()[2], wind.Site{}, "grid")
+	if rows := save(t, p, err); len(rows) != 4 {
+		t.Errorf("numbers %v", rows)
+	}
+	p, err = picture.ContactSheet(farms(), nil, types())
+	if rows := save(t, p, err); len(rows) != 5*4 {
+		t.Errorf("%d turbines", len(rows))
 	}
 }
 

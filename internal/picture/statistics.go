@@ -12,7 +12,6 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"windrow/internal/farm"
-	"windrow/internal/wind"
 )
 
 // Series tells types apart without colour, by shape and dashes.
@@ -25,7 +24,7 @@ func seriesColor(i, n int) color.Color { return shade(0.25 + 0.75*float64(i)/flo
 
 // ByType draws the energy and the capacity factor of the farms of each type of
 // turbine: median, quartiles, and the farms beyond.
-func ByType(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
+func ByType(farms []farm.Farm, types []farm.Type) (*Picture, error) {
 	energy, factor := plot.New(), plot.New()
 	energy.Y.Label.Text, factor.Y.Label.Text = "AEP (GWh)", "capacity factor"
 	pic := &Picture{Name: "by_type", Plots: [][]*plot.Plot{{energy, factor}}, Width: 24 * vg.Centimeter, Height: 11 * vg.Centimeter}
@@ -54,7 +53,7 @@ func ByType(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
 			box.FillColor = shade(0.15)
 			one.p.Add(box)
 		}
-		names = append(names, fmt.Sprintf("%.3g MW", types[t].RatedPower/1e6))
+		names = append(names, types[t].Name)
 	}
 	if len(names) == 0 {
 		return nil, errNoFarm
@@ -66,7 +65,7 @@ func ByType(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
 
 // LossBySpacing draws the wake loss of farms against the median distance of a
 // turbine to the next one.
-func LossBySpacing(farms []farm.Farm, types []wind.TurbineType) (*Picture, error) {
+func LossBySpacing(farms []farm.Farm, types []farm.Type) (*Picture, error) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "median distance to the nearest turbine (rotor diameters)", "wake loss (%)"
 	pic := &Picture{Name: "loss_by_spacing", Plots: [][]*plot.Plot{{p}}, Width: 17 * vg.Centimeter, Height: 12 * vg.Centimeter}
@@ -90,19 +89,22 @@ func LossBySpacing(farms []farm.Farm, types []wind.TurbineType) (*Picture, error
 		}
 		scatter.GlyphStyle = draw.GlyphStyle{Color: seriesColor(t, len(types)), Radius: vg.Points(2), Shape: shapes[t%len(shapes)]}
 		p.Add(scatter)
-		p.Legend.Add(fmt.Sprintf("%.3g MW", types[t].RatedPower/1e6), scatter)
+		p.Legend.Add(types[t].Name, scatter)
 	}
 	p.Legend.Top = true
 	return pic, nil
 }
 
 // DirectionEfficiency draws what share of the free energy in the wind from each
-// direction the farms of each type make, on average. free is what one turbine
-// makes of it, in GWh, by type and direction.
-func DirectionEfficiency(farms []farm.Farm, types []wind.TurbineType, free map[int64][]float64, directions []float64) (*Picture, error) {
+// direction the farms of each type make, on average.
+func DirectionEfficiency(farms []farm.Farm, types []farm.Type, directions []float64) (*Picture, error) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "wind direction (degrees, clockwise from north)", "energy with wakes / without (%)"
-	p.X.Min, p.X.Max = 0, 415 // with room for the legend
+	longest := 0
+	for _, t := range types {
+		longest = max(longest, len(t.Name))
+	}
+	p.X.Min, p.X.Max = 0, 390+6*float64(longest) // with room for the legend
 	p.X.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0 N"}, {Value: 45}, {Value: 90, Label: "90 E"}, {Value: 135}, {Value: 180, Label: "180 S"}, {Value: 225}, {Value: 270, Label: "270 W"}, {Value: 315}, {Value: 360, Label: "360 N"}}
 	pic := &Picture{Name: "direction_efficiency", Plots: [][]*plot.Plot{{p}}, Width: 22 * vg.Centimeter, Height: 12 * vg.Centimeter}
 	pic.Header = []string{"farm_type", "direction_deg", "efficiency"}
@@ -114,7 +116,7 @@ func DirectionEfficiency(farms []farm.Farm, types []wind.TurbineType, free map[i
 			}
 			for d, energy := range f.DirectionAEP {
 				made[d] += energy
-				possible[d] += float64(len(f.Layout)) * free[f.FarmType][d]
+				possible[d] += float64(len(f.Layout)) * types[t].Free[d]
 			}
 		}
 		var points plotter.XYs
@@ -133,54 +135,58 @@ func DirectionEfficiency(farms []farm.Farm, types []wind.TurbineType, free map[i
 		}
 		line.Color, line.Dashes, line.Width = seriesColor(t, len(types)), dashes[t%len(dashes)], vg.Points(1.2)
 		p.Add(line)
-		p.Legend.Add(fmt.Sprintf("%.3g MW", types[t].RatedPower/1e6), line)
+		p.Legend.Add(types[t].Name, line)
 	}
 	p.Legend.Top = true
 	return pic, nil
 }
 
 // WindRose draws how often the wind blows from each sector, and how fast.
-func WindRose(sectors wind.WeibullSectors) *Picture {
+func WindRose(sectors []farm.Sector) (*Picture, error) {
+	if len(sectors) == 0 {
+		return nil, errNoFarm
+	}
 	p := plot.New()
 	p.Title.Text = "Wind at hub height: share of the year, by direction and speed"
 	p.HideAxes()
-	rose := roseBars{sectors}
-	p.Add(rose)
-	for i, s := range roseSpeeds {
-		label := fmt.Sprintf("%g to %g m/s", s, roseAbove(i))
-		if math.IsInf(roseAbove(i), 1) {
-			label = fmt.Sprintf("above %g m/s", s)
+	p.Add(roseBars{sectors})
+	pic := &Picture{Name: "wind_rose", Plots: [][]*plot.Plot{{p}}, Width: 16 * vg.Centimeter, Height: 16 * vg.Centimeter}
+	pic.Header = []string{"direction_deg", "frequency"}
+	for i, s := range farm.RoseSpeeds {
+		label := fmt.Sprintf("above %g m/s", s)
+		if i+1 < len(farm.RoseSpeeds) {
+			label = fmt.Sprintf("%g to %g m/s", s, farm.RoseSpeeds[i+1])
 		}
-		p.Legend.Add(label, swatch{shade(float64(i) / float64(len(roseSpeeds)-1))})
+		p.Legend.Add(label, swatch{shade(float64(i) / float64(len(farm.RoseSpeeds)-1))})
+		pic.Header = append(pic.Header, fmt.Sprintf("from_%g_ms", s))
 	}
 	p.Legend.Top, p.Legend.Left = true, true
-	pic := &Picture{Name: "wind_rose", Plots: [][]*plot.Plot{{p}}, Width: 16 * vg.Centimeter, Height: 16 * vg.Centimeter}
-	pic.Header = []string{"sector", "direction_deg", "frequency", "weibull_a_ms", "weibull_k"}
-	for i, s := range sectors {
-		pic.Rows = append(pic.Rows, []string{strconv.Itoa(i), number(rose.degrees(i)), number(s.Frequency), number(s.Scale), number(s.Shape)})
+	for _, s := range sectors {
+		row := []string{number(s.Degrees), number(total(s))}
+		for _, share := range s.Shares {
+			row = append(row, number(share))
+		}
+		pic.Rows = append(pic.Rows, row)
 	}
-	return pic
+	return pic, nil
 }
 
-// roseSpeeds are the lower ends of the classes of speed, in m/s.
-var roseSpeeds = []float64{0, 5, 10, 15, 20}
-
-func roseAbove(class int) float64 {
-	if class+1 < len(roseSpeeds) {
-		return roseSpeeds[class+1]
+// total is the share of the year with wind from the sector.
+func total(s farm.Sector) float64 {
+	sum := 0.0
+	for _, share := range s.Shares {
+		sum += share
 	}
-	return math.Inf(1)
+	return sum
 }
 
 // roseBars are the sectors of a rose, stacked by classes of speed.
-type roseBars struct{ sectors wind.WeibullSectors }
-
-func (r roseBars) degrees(sector int) float64 { return 360 * float64(sector) / float64(len(r.sectors)) }
+type roseBars struct{ sectors []farm.Sector }
 
 func (r roseBars) most() float64 {
 	most := 0.0
 	for _, s := range r.sectors {
-		most = max(most, s.Frequency)
+		most = max(most, total(s))
 	}
 	return math.Ceil(most*20) / 20
 }
@@ -210,18 +216,18 @@ func (r roseBars) Plot(c draw.Canvas, p *plot.Plot) {
 		c.FillText(text, at(15, share), fmt.Sprintf("%.0f %%", 100*share))
 	}
 	half := 0.4 * 360 / float64(len(r.sectors))
-	for i, s := range r.sectors {
+	for _, s := range r.sectors {
 		inner := 0.0
-		for class := range roseSpeeds {
-			outer := s.Frequency * below(s, roseAbove(class))
+		for class, share := range s.Shares {
+			outer := inner + share
 			var bar []vg.Point
 			for step := -10; step <= 10; step++ {
-				bar = append(bar, at(r.degrees(i)+half*float64(step)/10, outer))
+				bar = append(bar, at(s.Degrees+half*float64(step)/10, outer))
 			}
 			for step := 10; step >= -10; step-- {
-				bar = append(bar, at(r.degrees(i)+half*float64(step)/10, inner))
+				bar = append(bar, at(s.Degrees+half*float64(step)/10, inner))
 			}
-			c.FillPolygon(shade(float64(class)/float64(len(roseSpeeds)-1)), bar)
+			c.FillPolygon(shade(float64(class)/float64(len(farm.RoseSpeeds)-1)), bar)
 			c.StrokeLines(draw.LineStyle{Color: color.Gray{60}, Width: vg.Points(0.4)}, append(bar, bar[0]))
 			inner = outer
 		}
@@ -229,9 +235,4 @@ func (r roseBars) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, name := range []string{"N", "E", "S", "W"} {
 		c.FillText(text, at(90*float64(i), 1.07*r.most()), name)
 	}
-}
-
-// below returns the probability of a lower speed.
-func below(s wind.WeibullSector, speed float64) float64 {
-	return 1 - math.Exp(-math.Pow(speed/s.Scale, s.Shape))
 }

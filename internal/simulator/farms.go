@@ -119,8 +119,10 @@ func checkSampled(axis string, needed, given bool) error {
 	return nil
 }
 
-func (f *farms) sampling() wind.Sampling {
-	return wind.Sampling{Directions: f.config.Directions, Speeds: wind.Speeds(f.config.Speeds.First, f.config.Speeds.Last)}
+// Sampling returns the directions and speeds at which the spec has the wind
+// used.
+func Sampling(config *spec.Windfarm) wind.Sampling {
+	return wind.Sampling{Directions: config.Directions, Speeds: wind.Speeds(config.Speeds.First, config.Speeds.Last)}
 }
 
 // source says by which models the rows are computed.
@@ -220,7 +222,7 @@ func (f *farms) calculator(farmType int64) (*wind.Calculator, error) {
 	if c, ok := f.calculators[farmType]; ok {
 		return c, nil
 	}
-	resource, err := f.climate.Resource(f.sampling())
+	resource, err := f.climate.Resource(Sampling(f.config))
 	if err != nil {
 		return nil, err
 	}

@@ -98,25 +98,20 @@ func number(row table.Row, column, i int) float64 {
 	return f
 }
 
-// FreeEnergy returns what one turbine of each type, with no other in its wind,
-// produces in a year in the wind from each direction, in GWh, and the
-// directions in degrees.
-func FreeEnergy(config *spec.Windfarm) (energy map[int64][]float64, directions []float64, err error) {
-	w, err := newFarms(config, &windfile.Files{})
+// FreeEnergy returns what a turbine with no other in its wind produces in a year
+// in the wind from each direction, in GWh, and the directions in degrees.
+func FreeEnergy(wake string, turbine wind.Turbine, resource wind.Resource, air wind.Air) (energy, directions []float64, err error) {
+	model, err := wind.NewModel(wake)
 	if err != nil {
 		return nil, nil, err
 	}
-	energy = map[int64][]float64{}
-	for t := range w.turbines {
-		c, err := w.calculator(int64(t))
-		if err != nil {
-			return nil, nil, err
-		}
-		one, err := c.Farm([]wind.Point{{}})
-		if err != nil {
-			return nil, nil, err
-		}
-		energy[int64(t)], directions = one.DirectionAEP, c.Directions()
+	c, err := wind.NewCalculator(turbine, resource, model, air)
+	if err != nil {
+		return nil, nil, err
 	}
-	return energy, directions, nil
+	one, err := c.Farm([]wind.Point{{}})
+	if err != nil {
+		return nil, nil, err
+	}
+	return one.DirectionAEP, c.Directions(), nil
 }

@@ -19,17 +19,10 @@ type System struct {
 	Name       string
 	Boundary   wind.Polygon // nil: a circle around the farm
 	Layout     []wind.Point
-	Turbine    Curves
+	Turbine    wind.Turbine
 	Wind       []NamedVariable // of windIO's wind resource; dimensions before what is over them
 	Turbulence float64         // intensity
 	TurbineAEP []float64       // GWh
-}
-
-// Curves is a turbine as windIO has it.
-type Curves struct {
-	Name                     string
-	HubHeight, RotorDiameter float64   // m
-	Speeds, Power, Thrust    []float64 // m/s, W, coefficients
 }
 
 // NamedVariable is a variable with its name.
@@ -128,10 +121,11 @@ func (s *System) boundaries() yaml.MapSlice {
 
 func (s *System) turbine() yaml.MapSlice {
 	t := s.Turbine
-	performance := yaml.MapSlice{{Key: "power_curve", Value: yaml.MapSlice{{Key: "power_wind_speeds", Value: numbers(t.Speeds)}, {Key: "power_values", Value: numbers(t.Power)}}}}
-	if t.Thrust != nil {
+	speeds, power, thrust := t.Curves()
+	performance := yaml.MapSlice{{Key: "power_curve", Value: yaml.MapSlice{{Key: "power_wind_speeds", Value: numbers(speeds)}, {Key: "power_values", Value: numbers(power)}}}}
+	if thrust != nil {
 		performance = append(performance, yaml.MapItem{
-			Key: "Ct_curve", Value: yaml.MapSlice{{Key: "Ct_wind_speeds", Value: numbers(t.Speeds)}, {Key: "Ct_values", Value: numbers(t.Thrust)}},
+			Key: "Ct_curve", Value: yaml.MapSlice{{Key: "Ct_wind_speeds", Value: numbers(speeds)}, {Key: "Ct_values", Value: numbers(thrust)}},
 		})
 	}
 	return yaml.MapSlice{
