@@ -66,9 +66,11 @@ func openFarmCheck(f *h5.File) (check *simulator.FarmCheck, err error) {
 	if err != nil {
 		return nil, err
 	}
-	farmType, err := typeOf(f, "farm_type")
-	if err != nil {
-		return nil, err
+	var farmType table.Type
+	if s.Simulator.Windfarm.Site == spec.Tenders {
+		if farmType, err = typeOf(f, "farm_type"); err != nil {
+			return nil, err
+		}
 	}
 	return simulator.NewFarmCheck(s, turbines, farmType)
 }

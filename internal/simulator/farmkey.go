@@ -19,6 +19,7 @@ const (
 	farmTypeKey = "farm_type" // on the tender sites the type of turbine, else the style of the layout
 	seedKey     = "seed"      // tells the layouts of one site and type apart
 	spacingKey  = "spacing"   // of a layout with a style, in rotor diameters
+	layoutIDKey = "layout_id" // of a file with many layouts, from 0
 )
 
 const mostSpacing = 50 // rotor diameters
@@ -41,6 +42,9 @@ func farmKeys(config *spec.Windfarm) []farmKey {
 		}
 	}
 	var keys []farmKey
+	if config.HasStoredLayouts() {
+		keys = append(keys, integerKey(layoutIDKey, math.MaxInt32))
+	}
 	if config.Layout == spec.StylesLayout {
 		keys = append(keys, styleKey())
 	}
@@ -86,6 +90,7 @@ type keyOfTask struct {
 	farmID, farmType int64
 	style            wind.Style // "" if the spec says it
 	spacing          float64    // rotor diameters; 0 if it is drawn
+	layoutID         int64
 }
 
 // farmKeyOf reads the key of a task.
@@ -110,13 +115,18 @@ func farmKeyOf(config *spec.Windfarm, job Job) (keyOfTask, error) {
 			}
 		case spacingKey:
 			k.spacing = floatOf(v)
+		case layoutIDKey:
+			k.layoutID = integer(v)
 		}
 	}
 	return k, nil
 }
 
 // farmKeySet is what the tasks of a spec have in their keys.
-type farmKeySet struct{ farmTypes []int64 }
+type farmKeySet struct {
+	farmTypes  []int64
+	lastLayout int64 // the highest layout_id
+}
 
 // types returns the types of turbine that tasks have.
 func (k farmKeySet) types(f *farms) []int64 {
@@ -167,6 +177,11 @@ func readFarmKeys(s *spec.Spec) (farmKeySet, error) {
 			set.farmTypes = append(set.farmTypes, integer(axis.At(i)))
 		}
 	}
+	if axis := findAxis(s, layoutIDKey); axis != nil && config.HasStoredLayouts() {
+		for i := range axis.Len() {
+			set.lastLayout = max(set.lastLayout, integer(axis.At(i)))
+		}
+	}
 	return set, nil
 }
 
@@ -215,6 +230,9 @@ func readListKeys(s *spec.Spec, keys []farmKey) (farmKeySet, error) {
 		}
 		if v, found := keyValue(task, s.Tasks.Key, farmTypeKey); found && !slices.Contains(set.farmTypes, integer(v)) {
 			set.farmTypes = append(set.farmTypes, integer(v))
+		}
+		if v, found := keyValue(task, s.Tasks.Key, layoutIDKey); found {
+			set.lastLayout = max(set.lastLayout, integer(v))
 		}
 	}
 	return set, nil

@@ -21,7 +21,8 @@ type farms struct {
 	perFarm  []int          // turbines that stand in a farm, the same; 0: as many as are drawn
 	climate  wind.Climate
 	air      wind.Air
-	fixed    []wind.Point // the layout of a file
+	fixed    []wind.Point     // the layout of a file
+	stored   windfile.Layouts // the layouts of an HDF5 file, by layout_id
 
 	calculators map[int64]*wind.Calculator // by turbine type, made when needed
 	smartStarts map[int64]*wind.SmartStart // the same
@@ -72,17 +73,35 @@ func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
 		}
 		f.sites = []wind.Site{site}
 	}
-	if config.HasLayoutFile() {
-		layout, err := files.Layout(config.Layout)
-		if err != nil {
-			return nil, &inputError{"layout", err}
-		}
-		if least, closest := config.MinSpacing*f.turbines[0].RotorDiameter, wind.ClosestPair(layout); closest < least {
-			return nil, &inputError{"layout", fmt.Errorf("%s: two turbines are %.1f m apart, min_spacing is %.1f m", config.Layout, closest, least)}
-		}
-		f.fixed, f.perFarm = layout, []int{len(layout)}
+	if err := f.readLayouts(files); err != nil {
+		return nil, &inputError{"layout", err}
 	}
 	return f, nil
+}
+
+// readLayouts reads what turbines are not drawn from. Of a file with many
+// layouts each is looked at when it is computed.
+func (f *farms) readLayouts(files *windfile.Files) (err error) {
+	switch name := f.config.Layout; {
+	case f.config.HasStoredLayouts():
+		if f.stored, err = files.StoredLayouts(name); err == nil {
+			f.perFarm = []int{f.stored.MostTurbines()}
+		}
+	case f.config.HasLayoutFile():
+		if f.fixed, err = files.Layout(name); err == nil {
+			f.perFarm, err = []int{len(f.fixed)}, f.checkSpacing(name, f.fixed)
+		}
+	}
+	return err
+}
+
+// checkSpacing refuses a layout of a file that breaks the minimum spacing.
+func (f *farms) checkSpacing(name string, layout []wind.Point) error {
+	least, closest := f.config.MinSpacing*f.turbines[0].RotorDiameter, wind.ClosestPair(layout)
+	if closest < least {
+		return fmt.Errorf("%s: two turbines are %.1f m apart, min_spacing is %.1f m", name, closest, least)
+	}
+	return nil
 }
 
 func (f *farms) readTurbine(files *windfile.Files) error {
@@ -188,6 +207,12 @@ func (f *farms) layout(key keyOfTask, seed uint64) (wind.Drawn, error) {
 	switch {
 	case f.fixed != nil:
 		return wind.Drawn{Layout: f.fixed}, nil
+	case f.stored != nil:
+		layout, err := f.stored.Layout(key.layoutID)
+		if err == nil {
+			err = f.checkSpacing(fmt.Sprintf("layout %d of %s", key.layoutID, f.config.Layout), layout)
+		}
+		return wind.Drawn{Layout: layout}, err
 	case len(f.sites) == 0:
 		style := key.style
 		if style == "" {
@@ -236,6 +261,15 @@ func (f *farms) calculator(farmType int64) (*wind.Calculator, error) {
 	}
 	f.calculators[farmType] = c
 	return c, nil
+}
+
+// newFiles returns what reads the files of a wind farm.
+func newFiles(ctx context.Context, dir string, reader *foreign.Reader) *windfile.Files {
+	f := &windfile.Files{Dir: dir, NetCDF: NetCDF(ctx, reader)}
+	if reader != nil {
+		f.Stored = func(path string) (windfile.Layouts, error) { return openLayouts(ctx, reader, path) }
+	}
+	return f
 }
 
 // NetCDF returns what reads the netCDF files that a windIO file includes, in a

@@ -31,13 +31,16 @@ const (
 var ErrNoFarms = errors.New("rows are not those of the windfarm model, and cannot be computed again")
 
 // NewFarmCheck returns a check for rows of the spec with room for that many
-// turbines. On the tender sites their key farm_type is of the given type.
+// turbines. On the tender sites their key farm_type is of the given type. Files
+// of a turbine or of the wind must be here as the spec names them.
 func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, error) {
 	config := s.Simulator.Windfarm
 	if config == nil {
 		return nil, ErrNoFarms
 	}
-	model, err := newFarms(config, &windfile.Files{})
+	computed := *config
+	computed.Layout = "" // it is in the row
+	model, err := newFarms(&computed, &windfile.Files{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoFarms, err)
 	}

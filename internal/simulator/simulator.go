@@ -64,7 +64,6 @@ import (
 	"windrow/internal/message"
 	"windrow/internal/spec"
 	"windrow/internal/table"
-	"windrow/internal/windfile"
 )
 
 // Simulator computes the result columns of tasks, one at a time. It is not
@@ -143,7 +142,8 @@ func Describe(ctx context.Context, s *spec.Spec, reader *foreign.Reader) (Descri
 	switch c := s.Simulator; {
 	case c.Windfarm != nil:
 		var warnings []string
-		files := &windfile.Files{Dir: s.Dir(), NetCDF: NetCDF(ctx, reader), Warn: func(text string) { warnings = append(warnings, text) }}
+		files := newFiles(ctx, s.Dir(), reader)
+		files.Warn = func(text string) { warnings = append(warnings, text) }
 		d, err := describeWindfarm(s, files)
 		d.Warnings = warnings
 		return d, err
@@ -165,7 +165,7 @@ func New(ctx context.Context, s *spec.Spec, opts Options) (Simulator, error) {
 		if err := CheckFiles(opts.Dir, FilesOf(s, opts.Files)); err != nil {
 			return nil, err
 		}
-		w, err := newWindfarm(s, &windfile.Files{Dir: opts.Dir, NetCDF: NetCDF(ctx, opts.Reader)})
+		w, err := newWindfarm(s, newFiles(ctx, opts.Dir, opts.Reader))
 		if err != nil {
 			return nil, fmt.Errorf("read the wind farm of the run: %w", err)
 		}

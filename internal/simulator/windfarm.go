@@ -25,6 +25,10 @@ func describeWindfarm(s *spec.Spec, files *windfile.Files) (Description, error) 
 	if err != nil {
 		return Description{}, problemOf(s, err)
 	}
+	if farms.stored != nil && keys.lastLayout >= farms.stored.Len() {
+		return Description{}, problemOf(s, &inputError{"layout", fmt.Errorf("%s has %d layouts: there is none with the layout_id %d",
+			config.Layout, farms.stored.Len(), keys.lastLayout)})
+	}
 	largest, directions := 0, 0
 	for _, t := range keys.types(farms) {
 		c, err := farms.calculator(t)

@@ -186,7 +186,7 @@ const maxTurbines = 1000
 
 const layoutDoc = "how turbines are placed. On a site: polygon, at random inside its polygon; smart_start, one after the other at random " +
 	"among the best points that are free; grid; rings. With site open: cluster, single_string, multiple_string, parallel_string, grid, rings; " +
-	"or styles, the one of these that the key farm_type names. Not on the tenders: a file with positions (.csv, .yaml of windIO)"
+	"or styles, the one of these that the key farm_type names. Not on the tenders: a file with positions (.csv, .yaml of windIO), or one with many layouts (.h5), of which the key layout_id names one"
 
 // layoutsOf returns the names of the layouts on a site.
 func layoutsOf(site string) []string {
@@ -204,7 +204,7 @@ func hasExtension(name string, extensions ...string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-func isLayoutFile(name string) bool  { return hasExtension(name, ".csv", ".yaml", ".yml") }
+func isLayoutFile(name string) bool  { return hasExtension(name, ".csv", ".yaml", ".yml", ".h5") }
 func isTurbineFile(name string) bool { return hasExtension(name, ".csv", ".yaml", ".yml") }
 
 func checkSite(name string) error {
@@ -231,7 +231,7 @@ func checkResource(name string) error {
 func checkLayout(name string) error {
 	all := append(layoutsOf(Tenders), layoutsOf(Open)...)
 	if !isLayoutFile(name) && !slices.Contains(all, name) {
-		return fmt.Errorf("expected a file (.csv, .yaml), or one of %s", strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), ", "))
+		return fmt.Errorf("expected a file (.csv, .yaml, .h5), or one of %s", strings.Join(slices.Compact(slices.Sorted(slices.Values(all))), ", "))
 	}
 	return nil
 }

@@ -101,6 +101,10 @@ func (w *Windfarm) HasStyle() bool { return w.Site == Open && !w.HasLayoutFile()
 // HasLayoutFile tells whether the layout is that of a file.
 func (w *Windfarm) HasLayoutFile() bool { return isLayoutFile(w.Layout) }
 
+// HasStoredLayouts tells whether the layouts are those of an HDF5 file, which
+// the key layout_id names.
+func (w *Windfarm) HasStoredLayouts() bool { return hasExtension(w.Layout, ".h5") }
+
 // HasTurbineFile tells whether the turbine is that of a file.
 func (w *Windfarm) HasTurbineFile() bool { return isTurbineFile(w.TurbineName()) }
 

@@ -20,11 +20,22 @@ import (
 type Files struct {
 	Dir    string       // where relative names start
 	NetCDF NetCDF       // reads the included ones; nil: they are refused
+	Stored Stored       // opens layouts in HDF5; nil: they are refused
 	Warn   func(string) // is told what is odd about a file, if not nil
 }
 
 // NetCDF returns the variables in the root of a netCDF 4 file.
 type NetCDF func(path string) (map[string]Variable, error)
+
+// Stored opens the layouts of an HDF5 file.
+type Stored func(path string) (Layouts, error)
+
+// Layouts are many layouts in one file.
+type Layouts interface {
+	Len() int64                           // how many
+	MostTurbines() int                    // that one may have
+	Layout(i int64) ([]wind.Point, error) // 0 is the first
+}
 
 // Variable is numbers over named dimensions, in row-major order. A single number
 // has no dimension.
@@ -130,6 +141,16 @@ func (f *Files) Layout(name string) ([]wind.Point, error) {
 	}
 	farm := root.descend("wind_farm")
 	return f.layout(farm)
+}
+
+// StoredLayouts opens a file with many layouts: the dataset layout of an HDF5
+// file, of shape (layouts, turbines, 2), NaN from where a farm has no more
+// turbines.
+func (f *Files) StoredLayouts(name string) (Layouts, error) {
+	if f.Stored == nil {
+		return nil, fmt.Errorf("%s: HDF5 is not read here", name)
+	}
+	return f.Stored(f.path(name))
 }
 
 // Site reads the boundary of a site from YAML of windIO, of a site or of a whole
