@@ -94,7 +94,7 @@ func commonColumns(config *spec.Windfarm, turbines, directions int) table.Column
 		layoutColumn: {
 			Name: layoutName, Type: float, Shape: []table.Dim{turbine, {Name: "xy", Size: 2}}, Unit: "m",
 			LongName:    "turbine positions",
-			Description: coordinates(config) + " of each turbine; NaN from turbine n_turbines on",
+			Description: coordinates(config) + "; NaN from turbine n_turbines on",
 		},
 		aepColumn: {
 			Name: "aep", Type: float, Unit: "GWh", Min: &zero, Finite: true,
@@ -142,11 +142,11 @@ func commonColumns(config *spec.Windfarm, turbines, directions int) table.Column
 func coordinates(config *spec.Windfarm) string {
 	switch {
 	case config.Site == spec.Tenders:
-		return "easting and northing in UTM zone 32N"
+		return "easting and northing of each turbine in UTM zone 32N"
 	case config.HasStyle():
-		return "east and north of the middle of the farm"
+		return "each turbine east and north of the middle of the farm"
 	default:
-		return "x and y as the files have them"
+		return "x and y of each turbine, as the files have them"
 	}
 }
 
