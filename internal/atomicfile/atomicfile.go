@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +62,32 @@ func Sync(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// MkdirAll makes the directory at path and what is missing above it, and makes
+// the names of them durable: what is synced in a directory is lost with it. A
+// directory that is there already gets a durable name too, as who made it may
+// have been killed in between.
+func MkdirAll(path string, perm os.FileMode) error {
+	path = filepath.Clean(path)
+	parents := []string{filepath.Dir(path)}
+	for dir := parents[0]; ; {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		dir = filepath.Dir(dir)
+		parents = append(parents, dir)
+	}
+	if err := os.MkdirAll(path, perm); err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(parents) {
+		// A directory above ours that we may not read is not ours to sync.
+		if err := SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // SyncDir makes the names in a directory durable.

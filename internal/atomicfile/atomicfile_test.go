@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"windrow/internal/atomicfile"
+	"windrow/test/lazyfs"
 )
 
 func content(t *testing.T, path string) string {
@@ -93,5 +94,52 @@ func TestPreallocateSetsTheLength(t *testing.T) {
 	}
 	if err := atomicfile.Preallocate(f, 1<<60); err == nil {
 		t.Error("an exbibyte was reserved")
+	}
+}
+
+// TestPowerLost loses power after each promise: what is promised is there.
+func TestPowerLost(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	disk := lazyfs.New(t, dir)
+	losePower := func() {
+		t.Helper()
+		if err := disk.LosePower(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	below := filepath.Join(dir, "a", "b", "c")
+	path := filepath.Join(below, "file")
+	if err := atomicfile.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	losePower()
+	for _, text := range []string{"first", "second"} {
+		err := atomicfile.Write(path, 0o600, func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		losePower()
+		if got := content(t, path); got != text {
+			t.Errorf("content %q, want %q", got, text)
+		}
+	}
+}
+
+// TestMkdirAllSyncsWhatIsThere: who made the directory may have been killed
+// before its name was durable.
+func TestMkdirAllSyncsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	disk := lazyfs.New(t, dir)
+	below := filepath.Join(dir, "folder")
+	if err := errors.Join(os.Mkdir(below, 0o700), atomicfile.MkdirAll(below, 0o700), disk.LosePower(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(below); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -28,6 +29,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"windrow/internal/atomicfile"
 )
 
 // MaxBatch is the number of messages that can be published at once. With each
@@ -58,6 +61,7 @@ type Options struct {
 // Broker is a NATS server in this process.
 type Broker struct {
 	server *server.Server
+	store  string
 	lock   *flock.Flock
 	url    string
 	token  string
@@ -70,7 +74,7 @@ type Broker struct {
 // store. It returns ErrLocked, with the process that holds the lock, if
 // another broker runs on the store.
 func Start(o Options) (*Broker, error) {
-	if err := os.MkdirAll(o.StoreDir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(o.StoreDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make store directory: %w", err)
 	}
 	lock, err := lockStore(o.StoreDir)
@@ -80,7 +84,7 @@ func Start(o Options) (*Broker, error) {
 	if o.Access.Token == "" {
 		o.Access.Token = randomToken()
 	}
-	b := &Broker{lock: lock, token: o.Access.Token, tls: len(o.Access.Certificate.Key) > 0}
+	b := &Broker{store: o.StoreDir, lock: lock, token: o.Access.Token, tls: len(o.Access.Certificate.Key) > 0}
 	failed := make(chan string, 1)
 	if b.server, err = startServer(o, failed); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
@@ -107,6 +111,27 @@ func (b *Broker) Clients() int { return b.server.NumClients() }
 // Failed delivers a reason if the store cannot be written any more. The server
 // then lives on without storing anything.
 func (b *Broker) Failed() <-chan string { return b.failed }
+
+// SyncNames makes the names of the directories in the store durable, and that
+// others are gone. nats-server syncs what it puts into them and leaves this to
+// the file system; ext4, XFS and btrfs do it by themselves, others need not, and
+// a stream whose directory is lost is lost whole. It is for whoever has made or
+// deleted streams.
+func (b *Broker) SyncNames() error {
+	err := filepath.WalkDir(b.store, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = atomicfile.SyncDir(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // the server removes directories at any time
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sync the broker's store: %w", err)
+	}
+	return nil
+}
 
 func randomToken() string {
 	token := make([]byte, tokenBytes)

@@ -192,6 +192,9 @@ func (c *campaign) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.local.broker.SyncNames(); err != nil {
+		return err
+	}
 	c.queue, c.ledger = run, ledger.NewFollower(run.Digest(), run, c.log)
 	return nil
 }

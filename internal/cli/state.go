@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"windrow/internal/atomicfile"
 	"windrow/internal/broker"
 	"windrow/internal/message"
 	"windrow/internal/queue"
@@ -74,7 +75,7 @@ func isDir(path string) bool {
 // host starts the embedded broker on the state directory and connects to it.
 // The returned function disconnects and stops it.
 func (s state) host(ctx context.Context, at listener, log *slog.Logger) (_ *local, err error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
 	b, err := s.startBroker(ctx, at, log)

@@ -10,6 +10,8 @@ import (
 	"regexp"
 
 	"github.com/nats-io/nuid"
+
+	"windrow/internal/atomicfile"
 )
 
 // nonceFile names the folder it is in: every worker and the merger of a run
@@ -35,7 +37,7 @@ func OpenFolder(dir string) (nonce string, err error) {
 const openTries = 3
 
 func openFolder(dir string) (nonce string, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := atomicfile.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make shards folder: %w", err)
 	}
 	nonce, err = ReadFolder(dir)
