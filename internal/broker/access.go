@@ -3,11 +3,13 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"windrow/internal/atomicfile"
 	"windrow/internal/certificate"
 )
 
@@ -75,17 +77,8 @@ func makeCertificate(dir string, hosts []string) (certificate.Pair, error) {
 
 // writeWhole writes a file that only this user can read, whole or not at all.
 func writeWhole(dir, name string, content []byte) error {
-	f, err := os.CreateTemp(dir, name+".*") // mode 0600
-	if err != nil {
+	return atomicfile.Write(filepath.Join(dir, name), 0o600, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"windrow/internal/broker"
 	"windrow/internal/queue"
+	"windrow/test/lazyfs"
 )
 
 func openAccess(t *testing.T, dir string, hosts ...string) broker.Access {
@@ -42,6 +43,20 @@ func TestAccessStaysTheSame(t *testing.T) {
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: mode %v", name, info.Mode())
 		}
+	}
+}
+
+// TestAccessOutlivesPower loses power after the access was made.
+func TestAccessOutlivesPower(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	disk := lazyfs.New(t, dir)
+	first := openAccess(t, dir, "127.0.0.1")
+	if err := disk.LosePower(nil); err != nil {
+		t.Fatal(err)
+	}
+	if again := openAccess(t, dir, "127.0.0.1"); again.Token != first.Token || !bytes.Equal(again.Certificate.Key, first.Certificate.Key) {
+		t.Error("workers that wait for the broker do not find it again")
 	}
 }
 
