@@ -2,9 +2,13 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"windrow/merger"
 )
@@ -22,7 +26,13 @@ func containsLine(text, prefix string) bool {
 // record returns what out.h5.run.json says.
 func (c *campaign) record(t *testing.T) merger.Record {
 	t.Helper()
-	text, err := os.ReadFile(c.path("out.h5.run.json"))
+	return c.recordOf(t, "out.h5")
+}
+
+// recordOf returns what the record of another output says.
+func (c *campaign) recordOf(t *testing.T, out string) merger.Record {
+	t.Helper()
+	text, err := os.ReadFile(c.path(out + ".run.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,4 +41,60 @@ func (c *campaign) record(t *testing.T) merger.Record {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// countedSpec returns a spec whose simulator notes each attempt.
+func countedSpec(seed, tasks int) string {
+	spec := specOf(map[string]string{
+		"tasks":     fmt.Sprintf("{matrix: {n: 1..%d}}", tasks),
+		"simulator": "{command: [python3, counted.py], timeout: 1m}",
+		"columns":   "[{name: y, type: f64}]",
+	})
+	return strings.Replace(spec, "seed: 7", fmt.Sprintf("seed: %d", seed), 1)
+}
+
+// newCounted makes the campaign of a countedSpec, each task of which takes a
+// while.
+func newCounted(t *testing.T, spec string, each time.Duration) *campaign {
+	t.Helper()
+	c := newCampaign(t, spec)
+	script, err := os.ReadFile("testdata/python/counted.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"counted.py": string(script), "pace": fmt.Sprint(each.Seconds())} {
+		if err := os.WriteFile(c.path(name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// calmCounted returns what the dataset of a countedSpec must be, however long
+// its tasks take.
+func calmCounted(t *testing.T, spec string) string {
+	t.Helper()
+	once, _ := calm.LoadOrStore(spec, sync.OnceValue(func() string {
+		c := newCounted(t, spec, 0)
+		c.run(t, 0, "run", "spec.yaml", "--workers", "1")
+		c.checkAttempts(t, 0)
+		return c.sha256(t)
+	}))
+	return once.(func() string)()
+}
+
+// checkAttempts compares how many tasks of a countedSpec were begun, by
+// whatever process and whatever became of them, with how many had to be.
+func (c *campaign) checkAttempts(t *testing.T, most int) {
+	t.Helper()
+	text, err := os.ReadFile(c.path("attempts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := slices.Sorted(strings.Lines(string(text)))
+	needed := len(slices.Compact(slices.Clone(begun)))
+	t.Logf("%d of %d tasks were computed again, at most %d may", len(begun)-needed, needed, most)
+	if len(begun)-needed > most {
+		t.Errorf("%d of %d tasks were computed again, at most %d may", len(begun)-needed, needed, most)
+	}
 }

@@ -29,7 +29,7 @@ var operations = map[string][]tried{
 	"What happens when": {
 		{"a worker dies", "TestKilledAtEveryPoint TestStormOnRun"},
 		{"the merger dies", "TestKilledAtEveryPoint TestStormOnRun"},
-		{"`run` is killed, or power fails", "TestKilledRunLeavesNoProcess TestStormOnRun"},
+		{"`run` is killed, or power fails", "TestKilledRunLeavesNoProcess TestStormOnRun TestPowerLost"},
 		{"the disk fills", "TestFullDisk TestDiskFailsUnderTheOutput TestFullDiskWhileAFailureIsRecorded"},
 		{"the broker is lost (roles by hand)", "TestStormOnRoles"},
 		{"the broker's store was put back to an older copy", "TestBrokerPutBack"},
