@@ -37,6 +37,9 @@ type Queue interface {
 	PublishTasks(ctx context.Context, last uint64, tasks []message.Task) error
 	// GrowTasks doubles the size limit of the tasks stream.
 	GrowTasks(ctx context.Context) error
+	// EnsureConsumer makes what hands the tasks to the workers, if it is not
+	// there, and tells whether it was not.
+	EnsureConsumer(ctx context.Context, ackWait time.Duration) (made bool, err error)
 	// Publish appends an event.
 	Publish(ctx context.Context, e message.Event) (uint64, error)
 	// PublishAfter appends an event if last is the ledger's last sequence.
@@ -283,8 +286,25 @@ func (p *Producer) serve(ctx context.Context) error {
 			return ctx.Err()
 		case <-changed:
 		case <-check.C:
+			if err := p.keepConsumer(ctx); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// keepConsumer makes good what somebody with a key of the server has deleted:
+// the workers wait for it. All tasks are delivered once more then, and those
+// that are recorded only acknowledged.
+func (p *Producer) keepConsumer(ctx context.Context) error {
+	made, err := p.Queue.EnsureConsumer(ctx, time.Duration(p.Plan.Settings.AckWait))
+	if err != nil {
+		return p.recover(ctx, err)
+	}
+	if made {
+		p.Log.WarnContext(ctx, "what hands out the tasks was gone and is made again")
+	}
+	return nil
 }
 
 // recover makes it worth trying again after an error, or returns the error: it

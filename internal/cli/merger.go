@@ -173,5 +173,8 @@ type mergerQueue struct{ *queue.Run }
 
 func (q mergerQueue) Idle(ctx context.Context) (idle bool, delivered uint64, err error) {
 	info, err := q.Workers(ctx)
+	if errors.Is(err, queue.ErrNoConsumer) { // somebody has deleted it; the producer makes it again
+		return false, 0, nil
+	}
 	return info.Pending == 0 && info.AckPending == 0, info.Delivered, err
 }

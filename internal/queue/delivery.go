@@ -46,6 +46,16 @@ func (r *Run) Workers(ctx context.Context) (WorkersInfo, error) {
 	}, nil
 }
 
+// EnsureConsumer makes the workers' consumer as CreateRun does, if it is not
+// there, and tells whether it was not.
+func (r *Run) EnsureConsumer(ctx context.Context, ackWait time.Duration) (made bool, err error) {
+	_, err = r.Workers(ctx)
+	if !errors.Is(err, ErrNoConsumer) {
+		return false, err
+	}
+	return true, r.conn.ensureConsumer(ctx, RunConfig{ID: r.id, AckWait: ackWait})
+}
+
 // DeliverAgain has the tasks from sequence from on delivered once more, those
 // that are lent out included. It is for when all who held tasks are gone.
 func (r *Run) DeliverAgain(ctx context.Context, from uint64) error {
@@ -68,7 +78,7 @@ func (r *Run) Fetch(ctx context.Context, n int, wait time.Duration) ([]*Delivery
 		return nil, ctx.Err()
 	case r.conn.nc.IsClosed():
 		return nil, err
-	case errors.Is(err, ErrUnreachable), errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted):
+	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrNoConsumer), errors.Is(err, jetstream.ErrConsumerDeleted):
 		r.conn.log.WarnContext(ctx, "fetching tasks interrupted", "reason", err)
 		return nil, sleep(ctx, min(wait, fetchPause))
 	}

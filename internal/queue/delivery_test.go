@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"windrow/internal/queue"
 )
 
@@ -52,6 +55,42 @@ func TestFetchNothing(t *testing.T) {
 	if got, err := r.Fetch(t.Context(), 10, 50*time.Millisecond); err != nil || len(got) != 0 {
 		t.Errorf("fetched %d tasks of an empty stream, error %v", len(got), err)
 	}
+}
+
+// TestDeletedConsumer deletes what hands out the tasks: workers wait for it, and
+// it begins at the first task when it is made again.
+func TestDeletedConsumer(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	r := createRun(t, connect(t, s.options()), config())
+	publishTasks(t, r, 0, tasks(0, 5))
+	fetch(t, r, 5)
+	if made, err := r.EnsureConsumer(t.Context(), ackWait); made || err != nil {
+		t.Errorf("one that is there was made: %v, %v", made, err)
+	}
+
+	conn, err := nats.Connect(s.broker.URL(), nats.Token(s.broker.Token()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteConsumer(t.Context(), "windrow_"+string(r.ID())+"_tasks", "workers"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Workers(t.Context())
+	wantError(t, err, queue.ErrNoConsumer)
+	if got, err := r.Fetch(t.Context(), 10, 50*time.Millisecond); err != nil || len(got) != 0 {
+		t.Errorf("fetched %d tasks that nobody hands out, error %v", len(got), err)
+	}
+
+	if made, err := r.EnsureConsumer(t.Context(), ackWait); !made || err != nil {
+		t.Errorf("one that is gone was not made: %v, %v", made, err)
+	}
+	fetch(t, r, 5)
 }
 
 func TestFetchEndsWithContext(t *testing.T) {

@@ -23,8 +23,8 @@
 // says what is done.
 //
 // Errors are ErrUnreachable where the same call may succeed later, and
-// otherwise ErrRefused, ErrDenied, ErrNoRun, ledger.ErrGone,
-// ledger.ErrNoEvent, message.ErrMoved and message.ErrFull, or none of these.
+// otherwise ErrRefused, ErrDenied, ErrNoRun, ErrNoConsumer,
+// ledger.ErrGone, ledger.ErrNoEvent, message.ErrMoved and message.ErrFull, or none of these.
 package queue
 
 import (
@@ -55,6 +55,9 @@ var (
 	ErrDenied = errors.New("the broker does not permit us")
 	// ErrNoRun says that the broker has no such run.
 	ErrNoRun = errors.New("no such run")
+	// ErrNoConsumer says that nothing hands out the run's tasks: somebody has
+	// deleted it, and the producer will make it again.
+	ErrNoConsumer = errors.New("nothing hands out the tasks")
 )
 
 // requestLimit is how long an answer of the broker may take.
@@ -165,6 +168,7 @@ const (
 // meanings says what answers mean to callers.
 var meanings = map[jetstream.ErrorCode]error{
 	jetstream.JSErrCodeStreamNotFound:                  ErrNoRun,
+	jetstream.JSErrCodeConsumerNotFound:                ErrNoConsumer,
 	jetstream.JSErrCodeStreamWrongLastSequence:         message.ErrMoved,
 	jetstream.JSErrCodeStreamWrongLastSequenceConstant: message.ErrMoved,
 	codeNoResources: message.ErrFull,
