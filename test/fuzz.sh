@@ -12,12 +12,13 @@ time=${1:-30s} kept=30 failed=()
 
 while read -r package target; do
   printf '%s %s\n' "$package" "$target" >&2
-  go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "./$package" >/tmp/fuzz.$$ 2>&1 || { failed+=("$target"); tail -n 20 /tmp/fuzz.$$ >&2; }
+  go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s "./$package" >/tmp/fuzz.$$ 2>&1 || { failed+=("$target"); tail -n 20 /tmp/fuzz.$$ >&2; }
   rm -f /tmp/fuzz.$$
   found=$(go env GOCACHE)/fuzz/windrow/$package/$target corpus=$package/testdata/fuzz/$target
   [[ -d $found ]] || continue
   mkdir -p "$corpus"
-  find "$found" -type f -size -4k -printf '%s %p\n' | sort -n | head -n "$kept" | cut -d ' ' -f 2- | xargs -r cp -t "$corpus"
+  # sed reads to the end, unlike head, which would end the script where sort still writes.
+  find "$found" -type f -size -4k -printf '%s %p\n' | sort -n | sed -n "1,${kept}p" | cut -d ' ' -f 2- | xargs -r cp -t "$corpus"
 done < <(grep -rn --include='*_test.go' '^func Fuzz' . | sed -E 's|^\./([^:]*)/[^/:]*:[0-9]+:func (Fuzz[A-Za-z]*)\(.*|\1 \2|')
 
 if ((${#failed[@]})); then
