@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -289,6 +290,34 @@ func (c *campaign) checkLeftovers(t *testing.T) {
 	}
 }
 
+// started tells whether a process is one of the campaign, or comes from one,
+// wherever it works now: unless told otherwise, a process passes on in which
+// directory the first was started.
+func (c *campaign) started(p processInfo) bool {
+	if p.cwd == c.dir || strings.HasPrefix(p.cwd, c.dir+"/") {
+		return true
+	}
+	environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.pid)) // it may have ended, or be another user's
+	return slices.Contains(strings.Split(string(environment), "\x00"), "PWD="+c.dir)
+}
+
+// killAll kills a run and all that came of it, at once.
+func (c *campaign) killAll(t *testing.T, p *process) {
+	t.Helper()
+	p.signal(syscall.SIGKILL)
+	eventually(t, "everything to be killed", func() bool {
+		left := 0
+		for _, other := range processes(t) {
+			if c.started(other) {
+				left++
+				_ = syscall.Kill(other.pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+		return left == 0
+	})
+	<-p.done
+}
+
 // checkNoProcess waits for the campaign's processes to end, as orphans do
 // within five seconds.
 func (c *campaign) checkNoProcess(t *testing.T) {
@@ -297,7 +326,7 @@ func (c *campaign) checkNoProcess(t *testing.T) {
 	for {
 		var left []processInfo
 		for _, p := range processes(t) {
-			if p.cwd == c.dir {
+			if c.started(p) {
 				left = append(left, p)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"windrow/internal/fault"
 )
@@ -23,24 +24,25 @@ func provoked(point string) bool {
 // an undisturbed run.
 func TestKilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	spec := specOf(nil)
-	want := calmSHA256(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
 	for _, point := range fault.Points {
 		if provoked(point) || point == fault.OperatorReopened || point == fault.MergerChunksWritten { // see TestReplayKilled, TestKilledWhilePacking
 			continue
 		}
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			checkKilledAt(t, point, spec, want)
+			c := newCounted(t, spec, 2*time.Millisecond)
+			c.checkKilledAt(t, point, want)
+			c.checkAttempts(t, 20) // batches are small at the start, where workers and producer die
 		})
 	}
 }
 
 // checkKilledAt kills the process that first reaches the point, and compares
 // the dataset that the run ends in.
-func checkKilledAt(t *testing.T, point, spec, want string) {
+func (c *campaign) checkKilledAt(t *testing.T, point, want string) {
 	t.Helper()
-	c := newCampaign(t, spec)
 	once := c.path("killed")
 	c.untilSealed(t, []string{"WINDROW_FAULT=" + point + "=kill@" + once}, "--workers", "2")
 	if _, err := os.Stat(once); err != nil {
@@ -104,7 +106,7 @@ func TestKilledWhilePacking(t *testing.T) {
 		} {
 			t.Run(output+" "+point, func(t *testing.T) {
 				t.Parallel()
-				checkKilledAt(t, point, spec, want)
+				newCampaign(t, spec).checkKilledAt(t, point, want)
 			})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"windrow/internal/fault"
 )
@@ -61,14 +62,14 @@ func (c *campaign) damageShards(t *testing.T, d damage) int {
 // damages what there is, and expects the rows to be computed again.
 func TestShardDamagedBeforeItsCopy(t *testing.T) {
 	t.Parallel()
-	spec := specOf(nil)
-	want := calmSHA256(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
 	for name, d := range map[string]damage{
 		"truncated": truncate, "emptied": empty, "bit flipped": flipBit, "deleted": os.Remove,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCampaign(t, spec)
+			c := newCounted(t, spec, 2*time.Millisecond)
 			hold, held, release := c.hold(t, "copy")
 			p := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerShardFound + "=hold@" + hold}, "run", "spec.yaml", "--workers", "2", "--keep-shards")
 			held()
@@ -83,6 +84,7 @@ func TestShardDamagedBeforeItsCopy(t *testing.T) {
 			if s := c.status(t); s["rejected"].(float64) < 1 || int(s["rejected"].(float64)) > damaged {
 				t.Errorf("%v shards rejected of %d damaged", s["rejected"], damaged)
 			}
+			c.checkAttempts(t, 600) // each once, had all been damaged
 			c.removeDamaged(t)
 		})
 	}

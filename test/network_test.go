@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -128,19 +126,6 @@ func (l *link) carry(from, to net.Conn) {
 	}
 }
 
-// gauge returns a number of /metrics.
-func gauge(t *testing.T, address, name string) float64 {
-	t.Helper()
-	value := 0.0
-	for _, digits := range regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(metricsOf(t, address))[1:] {
-		var err error
-		if value, err = strconv.ParseFloat(digits, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return value
-}
-
 // TestDisturbedNetwork disturbs the network between one of two workers and the
 // broker for longer than its tasks are left to it. The other one goes on.
 func TestDisturbedNetwork(t *testing.T) {
@@ -174,7 +159,7 @@ func TestDisturbedNetwork(t *testing.T) {
 			disturbed := role(l.url, "worker", "--run", id, "--metrics", "127.0.0.1:0")
 			address := disturbed.metricsAddress(t)
 			eventually(t, "rows over the link", func() bool { return recordedBy(disturbed) > 2 })
-			goroutines, files := gauge(t, address, "go_goroutines"), gauge(t, address, "process_open_fds")
+			before := usageOf(t, address)
 
 			l.disturb(func() { trouble.how(l) })
 			other := role(b.url, "worker", "--run", id)
@@ -182,9 +167,7 @@ func TestDisturbedNetwork(t *testing.T) {
 			if producing := recordedBy(other); producing == 0 {
 				t.Error("the other worker has done nothing meanwhile")
 			}
-			if g, f := gauge(t, address, "go_goroutines"), gauge(t, address, "process_open_fds"); g > goroutines+10 || f > files+5 {
-				t.Errorf("%g goroutines and %g files, before %g and %g", g, f, goroutines, files)
-			}
+			before.check(t)
 			l.disturb(func() {})
 			for _, p := range []*process{merger, producer, disturbed, other} {
 				if code := p.wait(); code != 0 {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,22 +26,11 @@ func (c *campaign) lazyDisk(t *testing.T, elem ...string) *lazyfs.FS {
 	return lazyfs.New(t, dir)
 }
 
-// losePower kills everything that is at work at once, and then forgets what was
-// not synced, but for what survives.
+// losePower kills everything that is at work, and then forgets what was not
+// synced, but for what survives.
 func (c *campaign) losePower(t *testing.T, p *process, disk *lazyfs.FS, survives func() bool) {
 	t.Helper()
-	p.signal(syscall.SIGKILL)
-	eventually(t, "everything to be killed", func() bool {
-		left := 0
-		for _, other := range processes(t) {
-			if other.cwd == c.dir {
-				left++
-				_ = syscall.Kill(other.pid, syscall.SIGKILL) // it may have ended
-			}
-		}
-		return left == 0
-	})
-	<-p.done
+	c.killAll(t, p)
 	if err := disk.LosePower(survives); err != nil {
 		t.Fatal(err)
 	}

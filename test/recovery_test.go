@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"windrow/internal/fault"
 )
@@ -68,13 +69,13 @@ func flipTaskBit(t *testing.T, path string) {
 // itself: what the ledger has forgotten is computed again.
 func TestBrokerPutBack(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 15ms}}"})
-	want := calmSHA256(t, spec)
-	c := newCampaign(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
+	c := newCounted(t, spec, 15*time.Millisecond)
 	b := c.newBroker(t)
 	roles := []*process{
 		b.role(t, "producer", "spec.yaml", "--exit-when-sealed"), b.role(t, "merger", "--exit-when-sealed"),
-		b.role(t, "worker", "--exit-when-sealed"),
+		b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml"),
 	}
 	eventually(t, "100 rows", func() bool { return b.recordedIfThere() >= 100 })
 	b.p.kill()
@@ -99,6 +100,7 @@ func TestBrokerPutBack(t *testing.T) {
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
+	c.checkAttempts(t, 300) // from 100 to what was recorded by the time of the kill
 }
 
 // recordedIfThere returns the number of rows, or -1 while there is no run yet.
@@ -234,8 +236,8 @@ func TestFullDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec := specOf(map[string]string{"simulator": "{noop: {}}"})
-			campaign := newCampaign(t, strings.Replace(spec, "out.h5", c.out, 1))
+			spec := countedSpec(7, 600)
+			campaign := newCounted(t, strings.Replace(spec, "out.h5", c.out, 1), 0)
 			dir := campaign.smallDisk(t, 4, c.disk...)
 			hold, held, release := campaign.hold(t, "disk")
 			p := campaign.start(t, []string{"WINDROW_FAULT=" + c.point + "=hold@" + hold},
@@ -253,9 +255,10 @@ func TestFullDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			campaign.run(t, 0, "run", "spec.yaml", "--workers", "1", "--state-dir", ".windrow")
-			if got, want := sha256Of(t, campaign.path(c.out)), calmSHA256(t, spec); got != want {
+			if got, want := sha256Of(t, campaign.path(c.out)), calmCounted(t, spec); got != want {
 				t.Errorf("sha256 %s, undisturbed %s", got, want)
 			}
+			campaign.checkAttempts(t, 200) // a batch, which may be as long as is left of 0.2 s
 		})
 	}
 }

@@ -56,6 +56,9 @@ func TestTwoMergers(t *testing.T) {
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
+	if again := c.record(t).DuplicateRows; again != 0 {
+		t.Errorf("%d rows were computed again", again)
+	}
 }
 
 // TestTwoProducers holds a producer between two batches while a second one
@@ -86,6 +89,9 @@ func TestTwoProducers(t *testing.T) {
 	}
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
+	}
+	if again := c.record(t).DuplicateRows; again != 0 {
+		t.Errorf("%d rows were computed again", again)
 	}
 }
 

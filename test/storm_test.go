@@ -178,9 +178,9 @@ func TestKilledRunLeavesNoProcess(t *testing.T) {
 // Its tasks are computed by the other; then it goes on as if nothing were.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 10ms}}"})
-	want := calmSHA256(t, spec)
-	c := newCampaign(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
+	c := newCounted(t, spec, 10*time.Millisecond)
 	once := c.path("stopped")
 	p := c.start(t, []string{"WINDROW_FAULT=worker.simulated#3=stop@" + once}, "run", "spec.yaml", "--workers", "2", "--keep-shards")
 	var stopped int
@@ -203,6 +203,7 @@ func TestStoppedWorker(t *testing.T) {
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
+	c.checkAttempts(t, 2*20) // what the stopped one held, and goes on with
 }
 
 // TestWorkIsShared starts two workers; each must compute 40 to 60 % of the
