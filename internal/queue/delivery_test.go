@@ -1,7 +1,10 @@
 package queue_test
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -201,6 +204,38 @@ func fetch(t *testing.T, r *queue.Run, n int) []*queue.Delivery {
 			return got
 		}
 	}
+}
+
+// TestBrokerGoesDuringFlush ends the connection where a flush waits for its
+// answer: it may succeed later.
+func TestBrokerGoesDuringFlush(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "INFO {\"max_payload\":1024}\r\n")
+			pings := 0
+			for lines := bufio.NewScanner(conn); pings < 2 && lines.Scan(); {
+				if lines.Text() != "PING" {
+					continue
+				}
+				if pings++; pings == 1 { // the client's, when it connects
+					_, _ = io.WriteString(conn, "PONG\r\n")
+				}
+			}
+			_ = conn.Close()
+		}
+	}()
+	c := connect(t, queue.Options{URL: "nats://" + listener.Addr().String(), Name: "windrow test"})
+	wantError(t, c.Flush(t.Context()), queue.ErrUnreachable)
 }
 
 func answer(t *testing.T, r *queue.Run, give func() error) {

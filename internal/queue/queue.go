@@ -130,6 +130,7 @@ func (c *Conn) classify(ctx context.Context, err error) error {
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
 		nats.ErrReconnectBufExceeded, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
 		jetstream.ErrServerShutdown, jetstream.ErrNoHeartbeat, errLost,
+		nats.ErrConnectionClosed, // is also said of one that breaks during a flush, and comes back
 	} {
 		if errors.Is(err, transient) {
 			return fmt.Errorf("%w: %w", ErrUnreachable, err)
