@@ -51,7 +51,7 @@ func (r *Run) publish(ctx context.Context, e message.Event, options ...jetstream
 	}
 	subject := eventSubject(r.id, e.Kind())
 	options = append(options, jetstream.WithExpectStream(r.eventsStream()), jetstream.WithRetryAttempts(0))
-	err = r.conn.ask(ctx, fmt.Sprintf("publish %s event", e.Kind()), []string{subject}, func(ctx context.Context) error {
+	err = r.conn.tell(ctx, fmt.Sprintf("publish %s event", e.Kind()), []string{subject}, func(ctx context.Context) error {
 		ack, err := r.conn.js.Publish(ctx, subject, payload, options...)
 		if err == nil {
 			seq = ack.Sequence

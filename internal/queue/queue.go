@@ -111,6 +111,21 @@ func (c *Conn) askFor(ctx context.Context, limit time.Duration, what string, pre
 	return fmt.Errorf("%s: %w", what, c.classify(ctx, err))
 }
 
+// tell is ask for a publication. It ends where the connection breaks, as no
+// confirmation comes over another one: waiting for it would cost the whole
+// limit, when the broker may be back at once.
+func (c *Conn) tell(ctx context.Context, what string, prefixes []string, publish func(context.Context) error) error {
+	return c.ask(ctx, what, prefixes, func(ctx context.Context) error {
+		connected, release := c.whileConnected(ctx)
+		defer release()
+		err := publish(connected)
+		if err != nil && errors.Is(context.Cause(connected), errLost) {
+			err = errLost
+		}
+		return err
+	})
+}
+
 // classify wraps err in the error of this package that says what it means to
 // the caller, whose context is ctx.
 func (c *Conn) classify(ctx context.Context, err error) error {

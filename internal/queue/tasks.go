@@ -47,7 +47,7 @@ func (r *Run) PublishTasks(ctx context.Context, last uint64, tasks []message.Tas
 	}
 	batch[0].Header.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatUint(last, 10))
 	batch[0].Header.Set(jetstream.ExpectedStreamHeader, r.tasksStream())
-	return r.conn.ask(ctx, "publish tasks", []string{taskSubject(r.id)}, func(ctx context.Context) error {
+	return r.conn.tell(ctx, "publish tasks", []string{taskSubject(r.id)}, func(ctx context.Context) error {
 		return r.publishBatch(ctx, batch)
 	})
 }
