@@ -24,7 +24,7 @@ import (
 )
 
 func newVerify(a *app) *cobra.Command {
-	inside, rows := false, int64(0)
+	inside, differences, rows := false, false, int64(0)
 	c := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check a dataset from its own manifest",
@@ -32,7 +32,7 @@ func newVerify(a *app) *cobra.Command {
 other bytes are what they were when the file was sealed, the rows are in task
 order, and with the failed tasks they are all tasks of the run. The keys of the
 rows are those of the task list in the dataset's own spec, unless that names a
-file of tasks.
+file of tasks. If something differs, the first rows that do are named.
 
 --recompute N also computes the energy of N farms again, evenly spaced over a
 dataset of the windfarm model, from their stored layouts; aep and
@@ -47,6 +47,9 @@ crashes on some damaged files. Exit code 5 if the file is not sound.`,
 			if rows < 0 || rows > message.MaxTasks {
 				return usageError(c, fmt.Errorf("--recompute %d: 0 to %d are allowed", rows, message.MaxTasks))
 			}
+			if differences {
+				return a.differInside(c.Context(), args[0])
+			}
 			if inside {
 				return a.verifyInside(c.Context(), args[0], rows)
 			}
@@ -55,8 +58,11 @@ crashes on some damaged files. Exit code 5 if the file is not sound.`,
 	}
 	c.Flags().Int64Var(&rows, "recompute", 0, "how many farms to compute again")
 	c.Flags().BoolVar(&inside, "inside", false, "check in this process and print the report as JSON")
-	if err := c.Flags().MarkHidden("inside"); err != nil {
-		panic(err) // the flag was added a line above
+	c.Flags().BoolVar(&differences, "differences", false, "in this process, say which rows of a corrupt dataset are not what they were")
+	for _, own := range []string{"inside", "differences"} {
+		if err := c.Flags().MarkHidden(own); err != nil {
+			panic(err) // the flag was added a line above
+		}
 	}
 	return c
 }
@@ -72,6 +78,9 @@ func (a *app) verify(ctx context.Context, path string, rows int64) error {
 		return &exitError{exitCorrupt, fmt.Errorf("%s is not a file", path), ""}
 	}
 	report, err := verifyInChild(ctx, path, rows)
+	if corrupt, ok := errors.AsType[*exitError](err); ok && corrupt.code == exitCorrupt {
+		return a.withRows(ctx, path, corrupt)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,28 +109,37 @@ type insideReport struct {
 // verifyInChild runs the check in a child, whose death means that the file is
 // corrupt.
 func verifyInChild(ctx context.Context, path string, rows int64) (insideReport, error) {
+	said, err := askChild(ctx, path, "--inside", "--recompute", strconv.FormatInt(rows, 10))
+	if err != nil {
+		return insideReport{}, err
+	}
+	var report insideReport
+	if err := json.Unmarshal(said, &report); err != nil {
+		return insideReport{}, fmt.Errorf("check %s: read the child's report: %w", path, err)
+	}
+	return report, nil
+}
+
+// askChild returns what a child prints about the file.
+func askChild(ctx context.Context, path string, how ...string) ([]byte, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return insideReport{}, fmt.Errorf("find this program: %w", err)
+		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	var stdout, stderr bytes.Buffer
-	child := exec.CommandContext(ctx, program, "verify", "--inside", "--recompute", strconv.FormatInt(rows, 10), "--", path)
+	child := exec.CommandContext(ctx, program, append(append([]string{"verify"}, how...), "--", path)...)
 	child.Stdout, child.Stderr = &stdout, &stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = child.Run()
 	if ctx.Err() != nil {
-		return insideReport{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return insideReport{}, childError(path, exit, stderr.String())
+		return nil, childError(path, exit, stderr.String())
 	} else if err != nil {
-		return insideReport{}, fmt.Errorf("check %s: %w", path, err)
+		return nil, fmt.Errorf("check %s: %w", path, err)
 	}
-	var report insideReport
-	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
-		return insideReport{}, fmt.Errorf("check %s: read the child's report: %w", path, err)
-	}
-	return report, nil
+	return stdout.Bytes(), nil
 }
 
 func childError(path string, exit *exec.ExitError, said string) error {
@@ -139,13 +157,18 @@ const (
 	insideByteSecond = 5 << 20 // one more for so many bytes of the file, and for each farm
 )
 
-func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
+// limitInside limits this process, which is about to read the file and to
+// compute so many farms.
+func limitInside(path string, rows int64) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	cpu := time.Duration(insideSeconds+info.Size()/insideByteSecond+rows) * time.Second
-	if err := foreign.Limit(insideData, cpu); err != nil {
+	return foreign.Limit(insideData, time.Duration(insideSeconds+info.Size()/insideByteSecond+rows)*time.Second)
+}
+
+func (a *app) verifyInside(ctx context.Context, path string, rows int64) error {
+	if err := limitInside(path, rows); err != nil {
 		return err
 	}
 	report, err := dataset.Verify(ctx, path)

@@ -2,8 +2,10 @@ package dataset
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"hash"
+	"iter"
 	"os"
 
 	"windrow/internal/column"
@@ -17,7 +19,7 @@ import (
 type canvas struct {
 	file   *os.File
 	size   int64
-	places extents // of the root's columns, the failures' columns, and last the manifest's digests
+	places extents // of the root's columns, the failures' columns, the digests of the rows, and last the manifest's digests
 }
 
 // metadata returns the digest of everything that create wrote.
@@ -66,6 +68,37 @@ func (c *canvas) finish(sums []message.Digest, metadata message.Digest) error {
 		return fmt.Errorf("sync %s: %w", c.file.Name(), noSpace(err, c.file.Name(), c.size))
 	}
 	return nil
+}
+
+// putRowDigests writes the digests of the rows, and returns the SHA-256 of them
+// all.
+func (c *canvas) putRowDigests(digests iter.Seq[uint64]) (message.Digest, error) {
+	place := c.places[len(c.places)-2]
+	offset, h := place.Offset, sha256.New()
+	buf := make([]byte, 0, 1<<16)
+	flush := func() error {
+		_, _ = h.Write(buf) // a hash does not fail
+		err := c.write(buf, offset)
+		offset += int64(len(buf))
+		buf = buf[:0]
+		return err
+	}
+	for d := range digests {
+		buf = binary.LittleEndian.AppendUint64(buf, d)
+		if len(buf) == cap(buf) {
+			if err := flush(); err != nil {
+				return "", fmt.Errorf("write the digests of the rows: %w", err)
+			}
+		}
+	}
+	err := flush()
+	if err == nil && offset != place.Offset+place.Bytes {
+		err = fmt.Errorf("%d bytes for %d", offset-place.Offset, place.Bytes)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write the digests of the rows: %w", err)
+	}
+	return digest(h.Sum(nil)), nil
 }
 
 // manifest returns where the manifest's digests lie.

@@ -48,6 +48,7 @@ type scale struct {
 	place column.Extent
 	group string
 	name  string
+	size  int64
 	d     *h5.Dataset
 }
 
@@ -124,6 +125,12 @@ func setRootAttributes(f *h5.File, form Form, groups []group) error {
 func (b *builder) makeGroup(g group, keeps bool) error {
 	if g.path != "" {
 		if err := b.file.Group(g.path); err != nil {
+			return err
+		}
+	}
+	if g.path == manifestGroup {
+		rows := b.scales[0] // those of the root, which is made first
+		if err := b.makeColumn(group{path: manifestGroup, rows: rows.size}, rowDigestColumn(), rows.d, keeps); err != nil {
 			return err
 		}
 	}
@@ -211,7 +218,7 @@ func (b *builder) scale(g group, name string, size int64) (*h5.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.scales = append(b.scales, scale{place, g.path, name, d})
+	b.scales = append(b.scales, scale{place, g.path, name, size, d})
 	return d, d.MakeScale(name)
 }
 

@@ -69,18 +69,22 @@ func (f *failed) sums() []message.Digest {
 // of each result.
 func (f *failed) fill(first int64, block *table.Block) error {
 	for i := range block.Len() {
-		at, ok := f.at[first+int64(i)]
-		if !ok {
-			continue
+		if task := first + int64(i); f.has(task) {
+			if err := f.fillRow(task, block.Row(i)); err != nil {
+				return err
+			}
 		}
-		row := block.Row(i)
-		for c := range block.Columns() {
-			row.FillColumn(c)
-		}
-		row.SetTask(first + int64(i))
-		if err := row.SetKey(f.keys[at]); err != nil {
-			return fmt.Errorf("failure of task %d: %w", first+int64(i), err)
-		}
+	}
+	return nil
+}
+
+func (f *failed) fillRow(task int64, row table.Row) error {
+	for c := range row.Columns() {
+		row.FillColumn(c)
+	}
+	row.SetTask(task)
+	if err := row.SetKey(f.keys[f.at[task]]); err != nil {
+		return fmt.Errorf("failure of task %d: %w", task, err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 
@@ -89,6 +90,10 @@ func (p *Partial) finishInPlace(ctx context.Context) (*Finished, error) {
 	if err := p.clearStatus(); err != nil {
 		return nil, err
 	}
+	rows, err := p.canvas.putRowDigests(p.rowDigests(&failed{}))
+	if err != nil {
+		return nil, err
+	}
 	a := p.assembly(&failed{}, rowsInPlace{})
 	group, within := errgroup.WithContext(ctx)
 	group.Go(func() error { return file.upTo(within, p.canvas.manifest().Offset) })
@@ -96,7 +101,7 @@ func (p *Partial) finishInPlace(ctx context.Context) (*Finished, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	digests := a.sums.digests()
+	digests := append(a.sums.digests(), rows)
 	if err := p.canvas.finish(digests, p.header.Metadata); err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func (p *Partial) finishInPlace(ctx context.Context) (*Finished, error) {
 	if err := file.upTo(ctx, p.header.Bytes); err != nil {
 		return nil, err
 	}
-	known := map[string]message.Digest{} // but for the status, which was not read
+	known := map[string]message.Digest{} // but for what was not read: the status, the digests of the rows
 	for i, c := range p.form.Planned.Columns {
 		known[c.Name] = digests[i]
 	}
@@ -160,7 +165,7 @@ func (p *Partial) assembleSecond(ctx context.Context, path string, failed *faile
 	if err := p.checkRows(ctx, a); err != nil {
 		return err
 	}
-	digests, err := a.putFailed(c)
+	digests, err := p.putRest(c, a)
 	if err != nil {
 		return err
 	}
@@ -184,7 +189,7 @@ func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, 
 	}
 	defer func() { err = errors.Join(err, c.file.Close()) }()
 	fault.Point(fault.MergerChunksWritten)
-	digests, err := a.putFailed(c)
+	digests, err := p.putRest(c, a)
 	if err != nil {
 		return err
 	}
@@ -312,14 +317,39 @@ func (a *assembly) addStatus(ctx context.Context, first int64, n int) error {
 	return a.target.putStatus(ctx, first, status)
 }
 
-// putFailed writes the failures and returns the digests of all columns.
-func (a *assembly) putFailed(c *canvas) ([]message.Digest, error) {
+// putRest writes the failures and the digests of the rows, and returns the
+// digests of all contents.
+func (p *Partial) putRest(c *canvas, a *assembly) ([]message.Digest, error) {
 	digests := a.sums.digests()
-	if a.failed.count() == 0 {
-		return digests, nil
+	if a.failed.count() > 0 {
+		if err := c.put(c.places[len(a.sums):], 0, a.failed.rows, 0, a.failed.rows.Len()); err != nil {
+			return nil, err
+		}
+		digests = append(digests, a.failed.sums()...)
 	}
-	err := c.put(c.places[len(a.sums):], 0, a.failed.rows, 0, a.failed.rows.Len())
-	return append(digests, a.failed.sums()...), err
+	rows, err := c.putRowDigests(p.rowDigests(a.failed))
+	return append(digests, rows), err
+}
+
+// rowDigests yields the digests of the dataset's rows, in their order, which
+// are those of the copied ones.
+func (p *Partial) rowDigests(failed *failed) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		kept := table.NewBlock(p.form.Planned.Columns, 1)
+		kept.Append()
+		for i, digest := range p.rows.digests {
+			if task := int64(i); failed.has(task) {
+				if !p.form.keeps() {
+					continue
+				}
+				_ = failed.fillRow(task, kept.Row(0)) // fill has done it without an error
+				digest = kept.Row(0).Digest()
+			}
+			if !yield(digest) {
+				return
+			}
+		}
+	}
 }
 
 // Committed returns what to seal if the dataset at out is there already: it

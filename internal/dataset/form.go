@@ -132,12 +132,23 @@ func (f Form) groups(n int64, failed *table.Block) []group {
 	return append(groups, manifestOf(groups))
 }
 
+// rowDigests is the dataset in the manifest with a digest for each row of the
+// root. Verify needs none of them; they tell which rows are not what they were.
+const rowDigests = "row_digest"
+
+func rowDigestColumn() table.Column {
+	return table.Column{
+		Name: rowDigests, Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "digest of the row",
+		Description: "XXH3-64 over the row's bytes, column after column, without status; 0 is taken as 1",
+	}
+}
+
 // restName is the name in the manifest of all bytes of the file that are not
 // the content of another entry or the manifest's digests.
 const restName = "."
 
 // contentNames returns the paths of the datasets with content of their own:
-// all but the manifest's.
+// the columns of all groups but the manifest, and the digests of the rows.
 func contentNames(groups []group) []string {
 	var names []string
 	for _, g := range groups {
@@ -147,7 +158,7 @@ func contentNames(groups []group) []string {
 			}
 		}
 	}
-	return names
+	return append(names, manifestGroup+"/"+rowDigests)
 }
 
 // manifestOf returns the manifest of the other groups of a file.
