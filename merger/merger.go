@@ -220,7 +220,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 		return false, err
 	}
 	var missing, failed int64
-	var failures []message.Failure
+	var o outcome
 	settled, changed, cancelled, overrun := false, false, false, false
 	m.Ledger.View(func(s *ledger.State) {
 		if s.Planned() == nil || s.Settings() == nil {
@@ -230,7 +230,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 		_, seq = s.Sealed()
 		sealed = seq != 0
 		missing, failed, overrun = s.Missing(), s.Failed(), s.Overrun()
-		failures, cancelled = s.Failures(), s.Cancelled()
+		o, cancelled = outcomeOf(s), s.Cancelled()
 		// A shard may have come while the others were copied, or the ledger dropped.
 		settled, changed = m.hasSeen(s) && m.Ledger.Epoch() == m.epoch, !m.isOf(s)
 	})
@@ -252,7 +252,7 @@ func (m *Merger) step(ctx context.Context) (sealed bool, err error) {
 	case missing > 0:
 		return false, m.audit(ctx)
 	}
-	return m.finish(ctx, failures)
+	return m.finish(ctx, o)
 }
 
 // hasSeen tells whether the rows of all shards in the ledger are copied.

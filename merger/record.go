@@ -32,15 +32,8 @@ type Record struct {
 	Rejected      int                    `json:"rejected_shards"`
 	DuplicateRows int64                  `json:"duplicate_rows"` // computed twice, counted once
 	Workers       map[string]WorkerShare `json:"workers"`
-	Imported      []ImportedRows         `json:"imported,omitempty"`
+	Imported      []dataset.Imported     `json:"imported,omitempty"`
 	Changes       []ChangedFile          `json:"accepted_changes,omitempty"`
-}
-
-// ImportedRows are the rows of tasks that nobody computed, and the file of
-// another program that they are from.
-type ImportedRows struct {
-	message.Imported
-	Rows message.Ranges `json:"tasks"`
 }
 
 // ChangedFile is a file of the run that was changed between some of its rows.
@@ -74,7 +67,7 @@ func WriteRecord(output string, s *ledger.State) error {
 			continue
 		}
 		if sh.Imported != nil {
-			r.Imported = append(r.Imported, ImportedRows{*sh.Imported, sh.Rows})
+			r.Imported = append(r.Imported, dataset.Imported{Imported: *sh.Imported, Rows: sh.Rows})
 			continue
 		}
 		share := r.Workers[sh.Worker]

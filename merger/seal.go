@@ -12,15 +12,35 @@ import (
 	"windrow/internal/message"
 )
 
+// outcome is what the ledger says became of the tasks that no worker computed.
+type outcome struct {
+	failures []message.Failure
+	imports  []dataset.Imported
+}
+
+// outcomeOf returns the failures that count and the imported rows that do.
+func outcomeOf(s *ledger.State) outcome {
+	o := outcome{failures: s.Failures()}
+	for _, shard := range s.Shards() {
+		if shard.Imported == nil || shard.Rejected != "" {
+			continue
+		}
+		if owned := s.OwnedBy(shard); len(owned) > 0 {
+			o.imports = append(o.imports, dataset.Imported{Imported: *shard.Imported, Rows: owned})
+		}
+	}
+	return o
+}
+
 // finish verifies the partial, which has all rows but those of the failures,
 // gives the dataset its name and seals the run. Damaged rows are copied again,
 // a few times; more says that the disk cannot be trusted.
-func (m *Merger) finish(ctx context.Context, failures []message.Failure) (sealed bool, err error) {
+func (m *Merger) finish(ctx context.Context, o outcome) (sealed bool, err error) {
 	if err := m.sync(true); err != nil {
 		return false, err
 	}
 	fault.Point(fault.MergerComplete)
-	finished, err := m.partial.Finish(ctx, failures)
+	finished, err := m.partial.Finish(ctx, o.failures, o.imports)
 	if damaged, ok := errors.AsType[*dataset.DamagedError](err); ok {
 		if m.rounds++; m.rounds > maxRounds {
 			return false, fmt.Errorf("%s.partial, verified %d times: %w: %w", m.Output, m.rounds, damaged, ErrVerify)
@@ -34,7 +54,7 @@ func (m *Merger) finish(ctx context.Context, failures []message.Failure) (sealed
 	}
 	fault.Point(fault.MergerVerified)
 
-	last, settled, err := m.settled(ctx, failures)
+	last, settled, err := m.settled(ctx, o)
 	if err != nil || !settled {
 		return false, err
 	}
@@ -56,29 +76,28 @@ func (m *Merger) sealCommitted(ctx context.Context) (sealed bool, err error) {
 	if err := m.Ledger.CatchUp(ctx); err != nil {
 		return false, err
 	}
-	failures := m.failures()
-	last, settled, err := m.settled(ctx, failures)
+	o := m.outcome()
+	last, settled, err := m.settled(ctx, o)
 	if err != nil || !settled {
 		return false, err
 	}
-	found, err := dataset.Committed(ctx, m.Output, m.form, failures)
+	found, err := dataset.Committed(ctx, m.Output, m.form, o.failures, o.imports)
 	if err != nil || found == nil {
 		return false, err
 	}
 	return m.seal(ctx, found, last)
 }
 
-func (m *Merger) failures() []message.Failure {
-	var failures []message.Failure
-	m.Ledger.View(func(s *ledger.State) { failures = s.Failures() })
-	return failures
+func (m *Merger) outcome() (o outcome) {
+	m.Ledger.View(func(s *ledger.State) { o = outcomeOf(s) })
+	return o
 }
 
 // settled reads the ledger to its end and tells whether every task is recorded
-// or among the failures, as many failed as may, and the run is neither sealed
-// nor cancelled. It
-// returns the sequence up to which that holds.
-func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last uint64, settled bool, err error) {
+// or among the failures, the outcome is still that, as many failed as may, and
+// the run is neither sealed nor cancelled. It returns the sequence up to which
+// that holds.
+func (m *Merger) settled(ctx context.Context, o outcome) (last uint64, settled bool, err error) {
 	if err := m.Ledger.CatchUp(ctx); err != nil {
 		return 0, false, err
 	}
@@ -86,7 +105,7 @@ func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last 
 		last = s.Last()
 		_, sealed := s.Sealed()
 		settled = s.Planned() != nil && s.Settings() != nil && m.isOf(s) && sealed == 0 && !s.Cancelled() && s.Missing() == 0 &&
-			!s.Overrun() && reflect.DeepEqual(s.Failures(), failures)
+			!s.Overrun() && reflect.DeepEqual(outcomeOf(s), o)
 	})
 	return last, settled, nil
 }
@@ -95,7 +114,7 @@ func (m *Merger) settled(ctx context.Context, failures []message.Failure) (last 
 // change nothing (a shard announced twice): then the seal is tried again. If
 // it changes something, the run goes on.
 func (m *Merger) seal(ctx context.Context, sealed *message.Sealed, last uint64) (bool, error) {
-	failures := m.failures()
+	o := m.outcome()
 	for {
 		_, err := m.Queue.PublishAfter(ctx, last, sealed)
 		switch {
@@ -107,7 +126,7 @@ func (m *Merger) seal(ctx context.Context, sealed *message.Sealed, last uint64) 
 			return false, fmt.Errorf("seal the run: %w", err)
 		}
 		var settled bool
-		if last, settled, err = m.settled(ctx, failures); err != nil {
+		if last, settled, err = m.settled(ctx, o); err != nil {
 			return false, err
 		}
 		var present *message.Sealed

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"windrow/internal/dataset"
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
 	"windrow/internal/message"
@@ -54,7 +55,8 @@ type inspected struct {
 	Datasets   []inspectedDataset `json:"datasets,omitempty"`
 	Groups     []inspected        `json:"groups,omitempty"`
 	Damaged    []string           `json:"damaged,omitempty"` // what cannot be opened
-	Record     *merger.Record     `json:"record,omitempty"`  // of the run, from beside the file
+	Imported   []dataset.Imported `json:"imported,omitempty"`
+	Record     *merger.Record     `json:"record,omitempty"` // of the run, from beside the file
 }
 
 type inspectedDataset struct {
@@ -99,6 +101,9 @@ func (a *app) inspect(ctx context.Context, file, where string, asJSON bool) erro
 	}
 	if where == "/" {
 		root.Record = recordOf(file)
+		if root.Imported, err = i.imported(ctx, root); err != nil {
+			return err
+		}
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(root)
@@ -290,9 +295,9 @@ func (g *inspected) show(w *tabwriter.Writer) {
 		for _, change := range r.Changes {
 			fmt.Fprintf(w, "  %s was changed when %s were recorded: sha256 %s, before that %s\n", change.Path, plural(int(change.Rows), "row"), change.To, change.From)
 		}
-		for _, imported := range r.Imported {
-			fmt.Fprintf(w, "  tasks %s were imported from %s (sha256 %s)\n", imported.Rows, imported.File, imported.SHA256)
-		}
+	}
+	for _, imported := range g.Imported {
+		fmt.Fprintf(w, "tasks %s were imported from %s (sha256 %s)\n", imported.Rows, imported.File, imported.SHA256)
 	}
 	for i := range g.Groups {
 		g.Groups[i].show(w)

@@ -62,7 +62,7 @@ func sealedDataset(t *testing.T, change func(task int64, key []int64), failed ..
 	if err := p.Copy(rows, func(int64) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
-	finished, err := p.Finish(t.Context(), failures)
+	finished, err := p.Finish(t.Context(), failures, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

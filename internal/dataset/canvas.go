@@ -19,7 +19,7 @@ import (
 type canvas struct {
 	file   *os.File
 	size   int64
-	places extents // of the root's columns, the failures' columns, the digests of the rows, and last the manifest's digests
+	places extents // of the root's columns, the appendices' columns, the digests of the rows, and last the manifest's digests
 }
 
 // metadata returns the digest of everything that create wrote.

@@ -52,7 +52,7 @@ type chunked struct {
 
 // createChunked makes the file at path, replacing an old one, with all of its
 // HDF5 structure. The caller must call close or finish.
-func createChunked(ctx context.Context, path string, form Form, rows int64, failed *table.Block) (*chunked, error) {
+func createChunked(ctx context.Context, path string, form Form, rows int64, appendices []appendix) (*chunked, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func createChunked(ctx context.Context, path string, form Form, rows int64, fail
 	}
 	c := &chunked{
 		builder: &builder{file: file, chunks: &chunks{level: form.Level, writer: chunk.NewWriter(form.Level)}},
-		groups:  form.groups(rows, failed), path: path, form: form,
+		groups:  form.groups(rows, appendices), path: path, form: form,
 	}
 	if err = c.builder.structure(form, c.groups); err == nil {
 		err = c.count(ctx, rows)

@@ -14,14 +14,14 @@ import (
 )
 
 // create makes the file at path, replacing an old one, with all of its HDF5
-// structure for the rows and failures (nil: none), and opens it for content.
+// structure for the rows and appendices, and opens it for content.
 // The scales and the names in the manifest are written, the disk space of
 // everything else is allocated and reads as zeros. Nothing is durable yet.
-func create(path string, form Form, rows int64, failed *table.Block) (*canvas, error) {
+func create(path string, form Form, rows int64, appendices []appendix) (*canvas, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	groups := form.groups(rows, failed)
+	groups := form.groups(rows, appendices)
 	b := &builder{}
 	if err := b.build(path, form, groups); err != nil {
 		return nil, errors.Join(noSpace(err, path, Size(form)), os.Remove(path))

@@ -4,7 +4,8 @@
 // The file has a root dataset for each column, with the first dimension `row`,
 // in the order of the tasks; dimension scales with values; units and words on
 // everything; `/manifest` with the SHA-256 of each dataset's content and of
-// all other bytes of the file; and `/failed` if tasks failed. There is no
+// all other bytes of the file; `/failed` if tasks failed, and `/imported` if rows
+// are from files of other programs. There is no
 // clock, host, worker, attempt or path in it: equal rows give equal bytes.
 //
 // It grows as a Partial, two files beside the dataset:

@@ -124,7 +124,7 @@ func copyRows(tb testing.TB, p *dataset.Partial, tasks ...int64) {
 
 func finish(tb testing.TB, p *dataset.Partial, failures ...message.Failure) *dataset.Finished {
 	tb.Helper()
-	finished, err := p.Finish(tb.Context(), failures)
+	finished, err := p.Finish(tb.Context(), failures, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestCopyTakesOnlyWhatItShould(t *testing.T) {
 	if err := p.Copy(rows(t, 10), all); err == nil {
 		t.Error("a row of task 10 of 10 was copied")
 	}
-	if _, err := p.Finish(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "task 0 is neither") {
+	if _, err := p.Finish(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "task 0 is neither") {
 		t.Errorf("finish of an incomplete partial: %v", err)
 	}
 }
@@ -427,7 +427,7 @@ func TestEachFlippedBitOfARowIsFoundAndMended(t *testing.T) {
 		for at := 0; at < size; at += 7 {
 			flip(t, out+".partial", offset+at)
 			task := int64(at / column.RowBytes())
-			_, err := p.Finish(t.Context(), nil)
+			_, err := p.Finish(t.Context(), nil, nil)
 			damaged, ok := errors.AsType[*dataset.DamagedError](err)
 			if want := (message.Ranges{{First: task, Last: task}}); !ok || !cmp.Equal(damaged.Rows, want) {
 				t.Fatalf("bit of byte %d of %s: error %v, want that row %d is damaged", at, column.Name, err, task)
@@ -570,7 +570,7 @@ func TestCommittedIsSealedOnlyIfItIsThisDataset(t *testing.T) {
 			f := stored(form(120, c.policy), c.storage)
 			committed := func(f dataset.Form, failures []message.Failure) *message.Sealed {
 				t.Helper()
-				sealed, err := dataset.Committed(t.Context(), out, f, failures)
+				sealed, err := dataset.Committed(t.Context(), out, f, failures, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -94,7 +93,7 @@ func (d *differ) compare(ctx context.Context) error {
 		if err != nil {
 			d.found.Contents = append(d.found.Contents, c.Name)
 		}
-		if strings.HasPrefix(c.Name, failedGroup+"/") {
+		if ofAppendix(c.Name) {
 			continue
 		}
 		k, openErr := d.cursor(c.Name, err != nil)

@@ -54,16 +54,6 @@ func (f *failed) has(task int64) bool {
 
 func (f *failed) count() int64 { return int64(len(f.at)) }
 
-// sums returns the digests of the group's columns, none without failures.
-func (f *failed) sums() []message.Digest {
-	if f.rows == nil {
-		return nil
-	}
-	s := newSums(len(f.rows.Columns()))
-	s.add(f.rows, 0, f.rows.Len())
-	return s.digests()
-}
-
 // fill makes the failed ones among the rows of the tasks first, first+1, ...
 // what they are where failed rows are kept: task and key, and the fill value
 // of each result.

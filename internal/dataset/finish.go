@@ -41,26 +41,27 @@ func (f *Finished) Commit() error {
 
 // Finish checks every row through a fresh open with HDF5 and returns the
 // complete and durable file, which is not yet under its final name. Every
-// task must be copied or among the failures, which may be in any order.
+// task must be copied or among the failures, which may be in any order. The
+// imports say which rows nobody computed.
 //
-// Without failures and chunks the file is the partial itself. Else it is a
+// Without failures, imports and chunks the file is the partial itself. Else it is a
 // second file, <out>.tmp, written from the partial; an earlier one is
 // replaced. Before Finish returns, the file passes Verify. The error is a
 // *DamagedError where rows differ from what was copied: they are forgotten,
 // Has says so, and Finish can be called again after they were copied again.
-func (p *Partial) Finish(ctx context.Context, failures []message.Failure) (*Finished, error) {
-	failed, err := newFailed(p.form.Planned, failures)
+func (p *Partial) Finish(ctx context.Context, failures []message.Failure, imports []Imported) (*Finished, error) {
+	o, err := newOutcome(p.form.Planned, failures, imports)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkComplete(failed); err != nil {
+	if err := p.checkComplete(o.failed); err != nil {
 		return nil, err
 	}
-	if failed.count() == 0 && !p.form.inChunks() {
+	if len(o.appendices) == 0 && !p.form.inChunks() {
 		return p.finishInPlace(ctx)
 	}
 	path := secondPath(p.out)
-	if err := p.assembleSecond(ctx, path, failed); err != nil {
+	if err := p.assembleSecond(ctx, path, o); err != nil {
 		return nil, err
 	}
 	fault.Point(fault.MergerManifestWritten)
@@ -138,10 +139,10 @@ func (p *Partial) clearStatus() error {
 
 // assembleSecond writes the dataset beside the partial. On an error nothing is
 // left of it.
-func (p *Partial) assembleSecond(ctx context.Context, path string, failed *failed) (err error) {
+func (p *Partial) assembleSecond(ctx context.Context, path string, o *outcome) (err error) {
 	rows := p.header.Tasks
 	if !p.form.keeps() {
-		rows -= failed.count()
+		rows -= o.count()
 	}
 	defer func() {
 		if err != nil {
@@ -150,9 +151,9 @@ func (p *Partial) assembleSecond(ctx context.Context, path string, failed *faile
 		}
 	}()
 	if p.form.inChunks() {
-		return p.assembleChunked(ctx, path, rows, failed)
+		return p.assembleChunked(ctx, path, rows, o)
 	}
-	c, err := create(path, p.form, rows, failed.rows)
+	c, err := create(path, p.form, rows, o.appendices)
 	if err != nil {
 		return err
 	}
@@ -161,11 +162,11 @@ func (p *Partial) assembleSecond(ctx context.Context, path string, failed *faile
 	if err != nil {
 		return err
 	}
-	a := p.assembly(failed, rowsOnCanvas{c, len(p.form.Planned.Columns)})
+	a := p.assembly(o.failed, rowsOnCanvas{c, len(p.form.Planned.Columns)})
 	if err := p.checkRows(ctx, a); err != nil {
 		return err
 	}
-	digests, err := p.putRest(c, a)
+	digests, err := p.putRest(c, a, o)
 	if err != nil {
 		return err
 	}
@@ -174,12 +175,12 @@ func (p *Partial) assembleSecond(ctx context.Context, path string, failed *faile
 
 // assembleChunked does the same with the rows in chunks. What is around other
 // rows is here the whole file, but for the failures and the digests.
-func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, failed *failed) (err error) {
-	file, err := createChunked(ctx, path, p.form, rows, failed.rows)
+func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, o *outcome) (err error) {
+	file, err := createChunked(ctx, path, p.form, rows, o.appendices)
 	if err != nil {
 		return err
 	}
-	a := p.assembly(failed, file)
+	a := p.assembly(o.failed, file)
 	if err := p.checkRows(ctx, a); err != nil {
 		return errors.Join(err, file.close(ctx))
 	}
@@ -189,7 +190,7 @@ func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, 
 	}
 	defer func() { err = errors.Join(err, c.file.Close()) }()
 	fault.Point(fault.MergerChunksWritten)
-	digests, err := p.putRest(c, a)
+	digests, err := p.putRest(c, a, o)
 	if err != nil {
 		return err
 	}
@@ -317,18 +318,14 @@ func (a *assembly) addStatus(ctx context.Context, first int64, n int) error {
 	return a.target.putStatus(ctx, first, status)
 }
 
-// putRest writes the failures and the digests of the rows, and returns the
+// putRest writes the appendices and the digests of the rows, and returns the
 // digests of all contents.
-func (p *Partial) putRest(c *canvas, a *assembly) ([]message.Digest, error) {
-	digests := a.sums.digests()
-	if a.failed.count() > 0 {
-		if err := c.put(c.places[len(a.sums):], 0, a.failed.rows, 0, a.failed.rows.Len()); err != nil {
-			return nil, err
-		}
-		digests = append(digests, a.failed.sums()...)
+func (p *Partial) putRest(c *canvas, a *assembly, o *outcome) ([]message.Digest, error) {
+	if err := o.put(c, c.places[len(a.sums):]); err != nil {
+		return nil, err
 	}
-	rows, err := c.putRowDigests(p.rowDigests(a.failed))
-	return append(digests, rows), err
+	rows, err := c.putRowDigests(p.rowDigests(o.failed))
+	return append(append(a.sums.digests(), o.sums()...), rows), err
 }
 
 // rowDigests yields the digests of the dataset's rows, in their order, which
@@ -353,11 +350,11 @@ func (p *Partial) rowDigests(failed *failed) iter.Seq[uint64] {
 }
 
 // Committed returns what to seal if the dataset at out is there already: it
-// verifies, it is of this form, its failures are these, and its rows are those
+// verifies, it is of this form, its failures and imports are these, and its rows are those
 // of a complete checkpoint. That is what a merger leaves that was killed
 // between Commit and the seal. The answer is nil if any of this is not so.
-func Committed(ctx context.Context, out string, form Form, failures []message.Failure) (*message.Sealed, error) {
-	failed, err := newFailed(form.Planned, failures)
+func Committed(ctx context.Context, out string, form Form, failures []message.Failure, imports []Imported) (*message.Sealed, error) {
+	o, err := newOutcome(form.Planned, failures, imports)
 	if err != nil {
 		return nil, err
 	}
@@ -370,8 +367,8 @@ func Committed(ctx context.Context, out string, form Form, failures []message.Fa
 		return nil, err
 	}
 	report, err := Verify(ctx, out)
-	if err == nil && report.is(form, failed) {
-		err = sameRows(ctx, out, form, failed, rows.digests, report.Rows)
+	if err == nil && report.is(form, o) {
+		err = sameRows(ctx, out, form, o.failed, rows.digests, report.Rows)
 	} else if err == nil {
 		err = errOther
 	}
@@ -389,15 +386,15 @@ func Committed(ctx context.Context, out string, form Form, failures []message.Fa
 var errOther = errors.New("another dataset")
 
 // is tells whether the report is about a dataset of the form with these
-// failures, whatever its rows.
-func (r *Report) is(form Form, failed *failed) bool {
+// failures and imports, whatever its rows.
+func (r *Report) is(form Form, o *outcome) bool {
 	var names []string
 	for _, c := range r.Contents {
 		names = append(names, c.Name)
 	}
-	want := append(contentNames(form.groups(r.Rows, failed.rows)), restName)
+	want := append(contentNames(form.groups(r.Rows, o.appendices)), restName)
 	return r.Digest == form.Digest && r.Storage == form.Storage && r.Level == form.Level && r.Version == form.Version && r.Tasks == form.Planned.Tasks &&
-		slices.Equal(names, want) && slices.Equal(r.failedSums(), failed.sums())
+		slices.Equal(names, want) && slices.Equal(r.appendixSums(), o.sums())
 }
 
 // sameRows returns nil if the rows of the dataset at out are those of a

@@ -32,7 +32,7 @@ type Form struct {
 // with table.StatusColumn where failed rows are kept.
 const (
 	manifestGroup = "manifest"
-	failedGroup   = "failed"
+	failedGroup   = "failed" // and importedGroup
 )
 
 func (f Form) validate() error {
@@ -54,7 +54,13 @@ func (f Form) reserved(name string) bool {
 		group, _, _ := strings.Cut(in.Path, "/")
 		return group == name
 	}
-	return name == manifestGroup || name == failedGroup || name == table.StatusColumn && f.keeps() || slices.ContainsFunc(f.Planned.Inputs, isInput)
+	switch name {
+	case manifestGroup, failedGroup, importedGroup:
+		return true
+	case table.StatusColumn:
+		return f.keeps()
+	}
+	return slices.ContainsFunc(f.Planned.Inputs, isInput)
 }
 
 // inChunks tells whether the finished file has chunks.
@@ -117,17 +123,17 @@ type group struct {
 	results map[string]bool // names of the columns that have a fill value where failed rows are kept
 }
 
-// groups returns the groups of a file with n rows and the failures (nil:
-// none), in file order. The manifest comes last.
-func (f Form) groups(n int64, failed *table.Block) []group {
+// groups returns the groups of a file with n rows and the appendices, in file
+// order. The manifest comes last.
+func (f Form) groups(n int64, appendices []appendix) []group {
 	root := group{dim: table.RowDim, rows: n, columns: f.columns(), results: map[string]bool{}}
 	for _, c := range f.Planned.Columns[1+len(f.Planned.Keys):] {
 		key, isCode := strings.CutSuffix(c.Name, table.CodeSuffix)
 		root.results[c.Name] = !isCode || !slices.Contains(f.Planned.Keys, key)
 	}
 	groups := []group{root}
-	if failed != nil {
-		groups = append(groups, group{path: failedGroup, dim: "failure", rows: int64(failed.Len()), columns: failed.Columns()})
+	for _, a := range appendices {
+		groups = append(groups, group{path: a.path, dim: a.dim, rows: int64(a.rows.Len()), columns: a.rows.Columns()})
 	}
 	return append(groups, manifestOf(groups))
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -53,11 +52,11 @@ func (r *Report) has(name string) bool {
 	return slices.ContainsFunc(r.Contents, func(c Content) bool { return c.Name == name })
 }
 
-// failedSums returns the digests of the datasets about failures.
-func (r *Report) failedSums() []message.Digest {
+// appendixSums returns the digests of the datasets about failures and imports.
+func (r *Report) appendixSums() []message.Digest {
 	var digests []message.Digest
 	for _, c := range r.Contents {
-		if strings.HasPrefix(c.Name, failedGroup+"/") {
+		if ofAppendix(c.Name) {
 			digests = append(digests, c.SHA256)
 		}
 	}
@@ -220,9 +219,9 @@ func (v *verifier) readAttributes() error {
 	return v.report.Digest.Validate()
 }
 
-// maxEntries bounds the manifest: the columns of the root and of the failures,
-// and the rest.
-const maxEntries = 2*table.MaxColumns + 8
+// maxEntries bounds the manifest: the columns of the root, of the failures and
+// of the imports, the digests of the rows, and the rest.
+const maxEntries = 2*table.MaxColumns + 16
 
 func (v *verifier) readManifest() (err error) {
 	set, err := column.Open(v.h5, manifestGroup, manifestColumns())

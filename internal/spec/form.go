@@ -99,7 +99,7 @@ func checkKey(name string) error {
 		return err
 	}
 	switch name {
-	case table.TaskColumn, table.RowDim, table.StatusColumn, "manifest", "failed":
+	case table.TaskColumn, table.RowDim, table.StatusColumn, "manifest", "failed", "imported":
 		return fmt.Errorf("the name %q is reserved: every dataset has its own", name)
 	}
 	return nil

@@ -186,7 +186,7 @@ func merge(ctx context.Context, dir, out string, storage message.Storage) error 
 		return err
 	}
 	synced := time.Since(begun)
-	finished, err := partial.Finish(ctx, nil)
+	finished, err := partial.Finish(ctx, nil, nil)
 	if err != nil {
 		return err
 	}
