@@ -17,7 +17,14 @@ import (
 	"windrow/internal/picture"
 )
 
+// readerCommand is how this process starts itself as a reader of files of others,
+// which windrow does under its own name.
+const readerCommand = "read-foreign"
+
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == readerCommand {
+		os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) //nolint:forbidigo // this is its main
+	}
 	testscript.Main(m, map[string]func(){
 		"windrow":      func() { os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }, //nolint:forbidigo // this is its main
 		"windrow-plot": func() { os.Exit(picture.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },

@@ -84,15 +84,17 @@ const (
 )
 
 func importedColumns(longest int) (files, tasks table.Columns) {
-	return table.Columns{
-			{Name: "name", Type: table.Type{Kind: table.String, Length: longest}, LongName: "name of the file", Description: "without its directory"},
-			{Name: "sha256", Type: table.Type{Kind: table.String, Length: 64}, LongName: "SHA-256 of the file"},
-			{Name: "rows", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "number of rows that were taken from the file"},
-		}, table.Columns{
-			{Name: "first", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "first task"},
-			{Name: "last", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "last task", Description: "the same as the first, or a later one: all tasks between them are from the same file"},
-			{Name: "source", Type: table.Type{Kind: table.Int32}, Unit: "1", LongName: "position of the file in the group imported"},
-		}
+	files = table.Columns{
+		{Name: "name", Type: table.Type{Kind: table.String, Length: longest}, LongName: "name of the file", Description: "without its directory"},
+		{Name: "sha256", Type: table.Type{Kind: table.String, Length: 64}, LongName: "SHA-256 of the file"},
+		{Name: "rows", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "number of rows that were taken from the file"},
+	}
+	tasks = table.Columns{
+		{Name: "first", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "first task"},
+		{Name: "last", Type: table.Type{Kind: table.Int64}, Unit: "1", LongName: "last task", Description: "all tasks from the first to the last are from the same file"},
+		{Name: "source", Type: table.Type{Kind: table.Int32}, Unit: "1", LongName: "position of the file in the group imported"},
+	}
+	return files, tasks
 }
 
 // blocksOf returns the files that rows were imported from, in the order of the

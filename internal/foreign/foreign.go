@@ -25,8 +25,8 @@ var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
 // of every one there if none is required, and returns their common number of
 // rows, the size of the first dimension; of a damaged file the largest that
 // could be read. An error says in words what is wrong
-// with the file: it does not open, a dataset is missing or cannot be read,
-// lengths differ, a number with one value a row is NaN or infinite, or one of
+// with the file: it does not open, a dataset is missing or cannot be read, or
+// lies where it cannot, lengths differ, a number with one value a row is NaN or infinite, or one of
 // several is infinite. NaN among several is padding.
 func Check(path string, required []string) (rows int64, err error) {
 	f, err := h5.Open(path)
@@ -39,9 +39,13 @@ func Check(path string, required []string) (rows int64, err error) {
 			return 0, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
 		}
 	}
+	places, err := newPlaces(path)
+	if err != nil {
+		return 0, err
+	}
 	lengths := make([]int64, len(required))
 	for i, name := range required {
-		lengths[i], err = check(f, name)
+		lengths[i], err = check(f, name, places)
 		rows = max(rows, lengths[i])
 		if err != nil {
 			return rows, err
@@ -57,7 +61,7 @@ func Check(path string, required []string) (rows int64, err error) {
 		}
 		return rows, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
 	}
-	return rows, nil
+	return rows, places.check()
 }
 
 // inWords drops what a reader knows: which file was opened.
@@ -70,7 +74,7 @@ func inWords(err error) error {
 }
 
 // check reads one dataset and returns its length.
-func check(f *h5.File, name string) (rows int64, err error) {
+func check(f *h5.File, name string, places *places) (rows int64, err error) {
 	d, err := f.Dataset(name)
 	if errors.Is(err, h5.ErrNotFound) {
 		return 0, fmt.Errorf("dataset %s is missing", name)
@@ -85,6 +89,9 @@ func check(f *h5.File, name string) (rows int64, err error) {
 	}
 	if len(dims) == 0 {
 		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
+	}
+	if err := places.add(name, d, dims); err != nil {
+		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	if !d.Plain() { // variable-length text and the like: only its length is known
 		return dims[0], nil

@@ -24,6 +24,7 @@ import (
 type DamagedError struct {
 	Reason string
 	Digest bool // the file has a digest of windrow's, and is not what it was
+	Died   bool // a child process died of it
 }
 
 func (e *DamagedError) Error() string { return e.Reason }
@@ -31,6 +32,10 @@ func (e *DamagedError) Error() string { return e.Reason }
 // damaged returns a DamagedError.
 func damaged(format string, args ...any) error {
 	return &DamagedError{Reason: fmt.Sprintf(format, args...)}
+}
+
+func deadly(format string, args ...any) error {
+	return &DamagedError{Reason: fmt.Sprintf(format, args...), Died: true}
 }
 
 // Reader reads files in a child process, which is used until it dies. A death
@@ -77,7 +82,17 @@ func (r *Reader) List(ctx context.Context, path, group string) (Group, error) {
 // Read returns n rows of a dataset, from row first on, 256 MiB at most. A
 // single value counts as one row.
 func (r *Reader) Read(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
-	a, err := r.ask(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n}, MaxReadBytes)
+	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n})
+}
+
+// ReadWary is Read of a file that Check has found to be damaged: rows in a chunk
+// that Check would refuse for where it lies cannot be read.
+func (r *Reader) ReadWary(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
+	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n, Wary: true})
+}
+
+func (r *Reader) read(ctx context.Context, q question) (Rows, error) {
+	a, err := r.ask(ctx, q, MaxReadBytes)
 	if err != nil {
 		return Rows{}, err
 	}
@@ -105,7 +120,7 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	a, err := r.child.ask(ctx, q)
 	switch {
 	case err == nil && a.Damage != "":
-		return a, &DamagedError{a.Damage, a.Digest}
+		return a, &DamagedError{Reason: a.Damage, Digest: a.Digest}
 	case err == nil:
 		return a, nil
 	}
@@ -115,11 +130,11 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	case ctx.Err() != nil:
 		return answer{}, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded), end.outOfTime():
-		return answer{}, damaged("reading it took longer than %s", q.Clock)
+		return answer{}, deadly("reading it took longer than %s", q.Clock)
 	case end.outOfMemory():
-		return answer{}, damaged("reading it needs more than %s of memory", humanize.IBytes(r.limits.Memory))
+		return answer{}, deadly("reading it needs more than %s of memory", humanize.IBytes(r.limits.Memory))
 	}
-	return answer{}, damaged("libhdf5 crashed on it: %s", end.state)
+	return answer{}, deadly("libhdf5 crashed on it: %s", end.state)
 }
 
 // lookAt returns the size of a file that a child may open.

@@ -27,8 +27,9 @@ type question struct {
 	Object   string        `json:"object,omitempty"`   // a group, or a dataset to read
 	First    int64         `json:"first,omitempty"`
 	Rows     int64         `json:"rows,omitempty"`
-	Clock    time.Duration `json:"clock"`  // of CPU time
-	Memory   uint64        `json:"memory"` // bytes
+	Wary     bool          `json:"wary,omitempty"` // of where they lie
+	Clock    time.Duration `json:"clock"`          // of CPU time
+	Memory   uint64        `json:"memory"`         // bytes
 }
 
 // What may be asked.
@@ -164,7 +165,7 @@ func examine(ctx context.Context, q question) (a answer, err error) {
 	case askList:
 		a.Group, err = list(q.Path, q.Object)
 	case askRead:
-		a.Data, err = readRows(q.Path, q.Object, q.First, q.Rows)
+		a.Data, err = readRows(q)
 	default:
 		err = fmt.Errorf("nobody knows how to %s", q.Ask)
 	}
@@ -240,8 +241,9 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 }
 
 // readRows returns rows of a dataset.
-func readRows(path, name string, first, n int64) (rows Rows, err error) {
-	f, err := h5.Open(path)
+func readRows(q question) (rows Rows, err error) {
+	name, first, n := q.Object, q.First, q.Rows
+	f, err := h5.Open(q.Path)
 	if err != nil {
 		return rows, inWords(err)
 	}
@@ -254,6 +256,15 @@ func readRows(path, name string, first, n int64) (rows Rows, err error) {
 		return rows, fmt.Errorf("dataset %s cannot be opened: %w", name, inWords(err))
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if q.Wary {
+		places, err := newPlaces(q.Path)
+		if err == nil {
+			err = places.wary(d, first, n)
+		}
+		if err != nil {
+			return rows, fmt.Errorf("dataset %s: %w", name, inWords(err))
+		}
+	}
 	rows, err = readFrom(d, first, n)
 	if err != nil {
 		return Rows{}, fmt.Errorf("dataset %s: rows %d to %d cannot be read: %w", name, first, first+n-1, inWords(err))

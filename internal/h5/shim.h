@@ -35,7 +35,16 @@ int h5_is_type(hid_t dataset, int kind, size_t length);
 int h5_is_plain(hid_t dataset); // neither pointers nor members in its elements
 int h5_rank(hid_t dataset, hsize_t *dims, int max);
 
+// A chunk as the index of a dataset has it.
+struct chunk {
+  uint64_t first, number; // the first row; in the order of their elements, UINT64_MAX for one that is none of the dataset's
+  uint64_t address, bytes;
+  uint32_t skipped; // a bit for each filter that was not applied
+};
+
 // What files of other programs have: see stored.go.
+int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_bytes);
+int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across);
 int h5_dataset_kind(hid_t dataset, size_t *length);
 herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer);
 herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);

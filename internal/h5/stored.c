@@ -99,6 +99,69 @@ void h5_free_texts(char **texts, size_t n) {
   free(texts);
 }
 
+// The filters of a dataset in their order, and the size of a chunk before them,
+// 0 if it is not in chunks.
+int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_bytes) {
+  hsize_t dims[H5S_MAX_RANK];
+  hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
+  int n = -1, rank;
+  *chunk_bytes = 0;
+  if (creation >= 0 && type >= 0 && H5Pget_layout(creation) != H5D_CHUNKED) n = 0;
+  else if (creation >= 0 && type >= 0 && (rank = H5Pget_chunk(creation, H5S_MAX_RANK, dims)) >= 0) {
+    *chunk_bytes = H5Tget_size(type);
+    for (int i = 0; i < rank; i++) *chunk_bytes *= dims[i];
+    n = H5Pget_nfilters(creation);
+  }
+  for (int i = 0; i < n && n <= max; i++) {
+    unsigned flags;
+    size_t values = 0;
+    if ((ids[i] = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, 0, NULL, NULL)) < 0) n = -1;
+    else optional[i] = (flags & H5Z_FLAG_OPTIONAL) != 0;
+  }
+  if (type >= 0) H5Tclose(type);
+  if (creation >= 0) H5Pclose(creation);
+  return n > max ? -1 : n;
+}
+
+// The number of the chunk whose first element is at a place.
+static uint64_t chunk_number(int rank, const hsize_t *dims, const hsize_t *chunk, const hsize_t *at) {
+  uint64_t number = 0;
+  for (int i = 0; i < rank; i++) {
+    if (chunk[i] == 0 || at[i] >= dims[i] || at[i] % chunk[i] != 0) return UINT64_MAX;
+    number = number * ((dims[i] - 1) / chunk[i] + 1) + at[i] / chunk[i];
+  }
+  return number;
+}
+
+// The chunks of a dataset, and their number, of which there may be more; the
+// rows of a chunk, and how many chunks a row is in.
+int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across) {
+  hsize_t n = 0, at[H5S_MAX_RANK], dims[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
+  hid_t space = H5Dget_space(dataset), creation = H5Dget_create_plist(dataset);
+  int rank = h5_rank(dataset, dims, H5S_MAX_RANK);
+  herr_t status = space < 0 || creation < 0 || rank < 0 || H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != rank
+                      ? -1
+                      : H5Dget_num_chunks(dataset, space, &n);
+  *rows = 1, *across = 1;
+  for (int i = 0; status >= 0 && i < rank; i++) {
+    if (chunk[i] == 0) status = -1;
+    else if (i == 0) *rows = chunk[i];
+    else if (dims[i] > 0) *across *= (dims[i] - 1) / chunk[i] + 1;
+  }
+  for (hsize_t i = 0; status >= 0 && i < n && n <= max; i++) {
+    haddr_t address;
+    hsize_t bytes;
+    status = H5Dget_chunk_info(dataset, space, i, at, &chunks[i].skipped, &address, &bytes);
+    chunks[i].first = at[0];
+    chunks[i].number = chunk_number(rank, dims, chunk, at);
+    chunks[i].address = address;
+    chunks[i].bytes = bytes;
+  }
+  if (creation >= 0) H5Pclose(creation);
+  if (space >= 0) H5Sclose(space);
+  return status < 0 ? -1 : (int64_t)n;
+}
+
 // A list of names, each after a letter for what it is, and ended by NUL.
 struct list {
   char *bytes;

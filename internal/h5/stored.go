@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"unsafe"
 )
 
@@ -149,6 +150,80 @@ func (d *Dataset) rows(first, n int64) (s selection, err error) {
 		s.count[i] = C.hsize_t(dim)
 	}
 	return s, nil
+}
+
+// Filter is what is done to a chunk before it is stored.
+type Filter struct {
+	ID       int  // as HDF5 numbers them
+	Optional bool // it may be skipped where it is of no use
+}
+
+// The filters of HDF5 itself that windrow knows something about.
+const (
+	Deflate    = C.H5Z_FILTER_DEFLATE
+	Shuffle    = C.H5Z_FILTER_SHUFFLE
+	Fletcher32 = C.H5Z_FILTER_FLETCHER32
+)
+
+const maxFilters = 32 // as many as the mask of a chunk has bits
+
+// Filters returns the filters of a dataset in their order, and the bytes of a
+// chunk before them; 0: it is not in chunks.
+func (d *Dataset) Filters() (filters []Filter, chunkBytes int64, err error) {
+	err = callOn(d.dataset, "read the filters of", d.name, func(id C.hid_t) error {
+		var ids, optional [maxFilters]C.int
+		var bytes C.hsize_t
+		n := C.h5_filters(id, &ids[0], &optional[0], maxFilters, &bytes)
+		if n < 0 || bytes > math.MaxInt64 {
+			return errNoReason
+		}
+		chunkBytes = int64(bytes)
+		for i := range n {
+			filters = append(filters, Filter{int(ids[i]), optional[i] != 0})
+		}
+		return nil
+	})
+	return filters, chunkBytes, err
+}
+
+// Chunk is a chunk as the index of a dataset has it.
+type Chunk struct {
+	First          uint64 // row
+	Number         uint64 // in the order of the elements, NoChunk where the dataset has none
+	Address, Bytes uint64
+	Skipped        uint32 // a bit for each of the filters, the lowest for the first
+}
+
+// NoChunk is the number of a chunk that is none of its dataset.
+const NoChunk = math.MaxUint64
+
+// Chunks are those that are stored of a dataset.
+type Chunks struct {
+	All    []Chunk
+	Rows   uint64 // of a chunk
+	Across uint64 // how many chunks a row is in
+}
+
+// Chunks returns the chunks of a dataset, or none if there are more than most:
+// libhdf5 1.10 takes a time that grows with their square.
+func (d *Dataset) Chunks(most int) (chunks Chunks, err error) {
+	err = callOn(d.dataset, "read the chunks of", d.name, func(id C.hid_t) error {
+		stored := make([]C.struct_chunk, most)
+		var rows, across C.uint64_t
+		n := C.h5_chunks(id, &stored[0], C.size_t(most), &rows, &across)
+		if n < 0 {
+			return errNoReason
+		}
+		chunks.Rows, chunks.Across = uint64(rows), uint64(across)
+		if int64(n) > int64(most) {
+			return nil
+		}
+		for _, c := range stored[:n] {
+			chunks.All = append(chunks.All, Chunk{uint64(c.first), uint64(c.number), uint64(c.address), uint64(c.bytes), uint32(c.skipped)})
+		}
+		return nil
+	})
+	return chunks, err
 }
 
 // Members are the names in a group, each in the order of the alphabet.

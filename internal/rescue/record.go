@@ -106,9 +106,20 @@ type tabular struct {
 	budget int // how many more reads may fail
 }
 
-// readBudget bounds how closely the limits of damage are looked for: a read
-// that fails may take a child process with it.
-const readBudget = 256
+// readBudget bounds how closely the limits of damage are looked for. A read that
+// takes a child process with it, which may have run into its limit of time, costs
+// as much as many.
+const (
+	readBudget = 256
+	deathCosts = 64
+)
+
+func cost(damage *foreign.DamagedError) int {
+	if damage.Died {
+		return deathCosts
+	}
+	return 1
+}
 
 func (t *tabular) open(path string, root foreign.Group, required []string) error {
 	t.source = Source{Path: path, Rows: math.MaxInt64}
@@ -148,8 +159,8 @@ func (t *tabular) records(ctx context.Context, each func(Record) error) error {
 		for todo := []span{{first, n}}; len(todo) > 0; todo = todo[1:] {
 			s := todo[0]
 			cells, err := t.read(ctx, s.first, s.n)
-			if _, ok := errors.AsType[*foreign.DamagedError](err); ok {
-				if t.budget--; t.budget < 0 {
+			if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+				if t.budget -= cost(damage); t.budget < 0 {
 					return nil
 				}
 				if half := s.n / 2; half > 0 {
@@ -170,9 +181,13 @@ func (t *tabular) records(ctx context.Context, each func(Record) error) error {
 
 // read reads rows of all columns.
 func (t *tabular) read(ctx context.Context, first, n int64) ([]cell, error) {
+	read := t.reader.Read
+	if t.find.Damage != "" {
+		read = t.reader.ReadWary
+	}
 	cells := make([]cell, len(t.source.Columns))
 	for i, c := range t.source.Columns {
-		rows, err := t.reader.Read(ctx, t.source.Path, c.Name, first, n)
+		rows, err := read(ctx, t.source.Path, c.Name, first, n)
 		if err != nil {
 			return nil, err
 		}
@@ -274,8 +289,8 @@ func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Rec
 	budget := readBudget
 	for _, name := range root.Groups {
 		rec, err := g.read(ctx, name)
-		if _, ok := errors.AsType[*foreign.DamagedError](err); ok {
-			if budget--; budget < 0 {
+		if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+			if budget -= cost(damage); budget < 0 {
 				return nil
 			}
 			if g.find.Damage == "" {

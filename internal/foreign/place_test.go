@@ -1,0 +1,107 @@
+package foreign_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"windrow/internal/chunk"
+	"windrow/internal/foreign"
+	"windrow/internal/h5"
+)
+
+// chunkedFile makes a file of 96 numbers in 3 chunks, each deflated and with a
+// checksum, and returns its chunks.
+func chunkedFile(t *testing.T, level int) (content []byte, chunks []h5.Chunk) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "chunked.h5")
+	f, err := h5.Create(path, h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.CreateChunked("aep", h5.Type{Kind: h5.Float64}, []int64{96}, 32, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := make([]float64, 96)
+	for i := range numbers {
+		numbers[i] = float64(i)
+	}
+	w := chunk.NewWriter(level)
+	w.Add(d, 32, 8, 8)
+	if err := errors.Join(w.Write(t.Context(), 0, bytesOf(numbers)), w.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.Chunks(3)
+	if few, errFew := d.Chunks(2); err != nil || errFew != nil || len(all.All) != 3 || len(few.All) != 0 || all.Rows != 32 || all.Across != 1 {
+		t.Fatalf("chunks %v, of 2 at most %v: %v, %v", all, few, err, errFew)
+	}
+	chunks = all.All
+	if err := errors.Join(d.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if content, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return content, chunks
+}
+
+// TestChunksThatNoLibraryStores changes what the index says of the second chunk.
+// libhdf5 reads other numbers without an error then, or crashes. The rows of the
+// other chunks are still to be had.
+func TestChunksThatNoLibraryStores(t *testing.T) {
+	t.Parallel()
+	reader := reader(t, foreign.DefaultLimits, "play-reader")
+	for name, c := range map[string]struct {
+		level          int
+		size, skipped  uint32 // 0: as it is
+		address        func(chunks []h5.Chunk) uint64
+		row            uint64
+		want           string
+		alsoUnreadable int64 // row
+	}{
+		"less than its checksum": {level: 1, size: 3, want: "dataset aep: the chunk of row 32: it has 3 bytes"},
+		"without its checksum":   {level: 1, skipped: 4, want: "dataset aep: the chunk of row 32: it seems to have skipped filter 3, which may not be skipped"},
+		"not inflated":           {level: 1, skipped: 2, want: "dataset aep: the chunk of row 32: it has "},
+		"not shuffled":           {level: 1, skipped: 1, want: "dataset aep: the chunk of row 32: it seems not to be shuffled"},
+		"short":                  {size: 255, want: "dataset aep: the chunk of row 32: it has 255 bytes"},
+		"beyond the end":         {address: func([]h5.Chunk) uint64 { return 1 << 40 }, want: "dataset aep: the chunk of row 32: it lies beyond the end of the file"},
+		"of other rows":          {row: 64, want: "dataset aep: the chunk of row 64: it is there twice", alsoUnreadable: 64},
+		"of no rows":             {row: 320, want: "dataset aep: the chunk of row 320: the dataset has no such chunk"},
+		"another's":              {address: func(chunks []h5.Chunk) uint64 { return chunks[2].Address }, want: "dataset aep: two chunks lie on top of each other", alsoUnreadable: 64},
+	} {
+		content, chunks := chunkedFile(t, c.level)
+		at := bytes.Index(content, binary.LittleEndian.AppendUint64(nil, chunks[1].Address))
+		key := content[at-8*2-8:] // size, mask, the first element and a 0, then the address
+		if got := binary.LittleEndian.Uint32(key); uint64(got) != chunks[1].Bytes {
+			t.Fatalf("size of the chunk: %d and %d", got, chunks[1].Bytes)
+		}
+		if c.size > 0 {
+			binary.LittleEndian.PutUint32(key, c.size)
+		}
+		binary.LittleEndian.PutUint32(key[4:], c.skipped)
+		if c.address != nil {
+			binary.LittleEndian.PutUint64(content[at:], c.address(chunks))
+		}
+		if c.row > 0 {
+			binary.LittleEndian.PutUint64(key[8:], c.row)
+		}
+		path := filepath.Join(t.TempDir(), "mutant.h5")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := reader.Check(t.Context(), path, nil); err == nil || !bytes.HasPrefix([]byte(err.Error()), []byte(c.want)) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+		for _, row := range []int64{0, 31, 32, 63, 64, 95} {
+			readable := row/32 != 1 && (c.alsoUnreadable == 0 || row/32 != c.alsoUnreadable/32)
+			rows, err := reader.ReadWary(t.Context(), path, "aep", row, 1)
+			if (err == nil) != readable || readable && !bytes.Equal(rows.Bytes, bytesOf([]float64{float64(row)})) {
+				t.Errorf("%s: row %d: %v, %v", name, row, rows.Bytes, err)
+			}
+		}
+	}
+}
