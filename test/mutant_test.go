@@ -62,12 +62,15 @@ type mutation struct {
 	apply func(r *rand.Rand, o *original, content []byte) ([]byte, bool)
 }
 
+// cutShort is the mutation after which nothing that is there has changed.
+const cutShort = "cut short"
+
 func always(apply func(r *rand.Rand, content []byte) []byte) func(*rand.Rand, *original, []byte) ([]byte, bool) {
 	return func(r *rand.Rand, _ *original, content []byte) ([]byte, bool) { return apply(r, content), true }
 }
 
 var mutations = []mutation{
-	{"cut short", always(func(r *rand.Rand, content []byte) []byte { return content[:r.IntN(len(content))] })},
+	{cutShort, always(func(r *rand.Rand, content []byte) []byte { return content[:r.IntN(len(content))] })},
 	{"page of zeros", always(func(r *rand.Rand, content []byte) []byte {
 		clear(page(r, content))
 		return content
@@ -363,7 +366,7 @@ func (b *breeder) try(reader *foreign.Reader, number int) {
 	b.note(m.name, o.kind, v.what)
 	if slices.ContainsFunc(slices.Collect(maps.Keys(v.rows)), func(row string) bool { return !o.rows[row] }) {
 		b.note(m.name, o.kind, "other rows saved")
-		if o.own {
+		if o.own || m.name == cutShort {
 			b.t.Errorf("of %s, recover saves other rows", said)
 		}
 	}

@@ -38,7 +38,9 @@ func newRecover(a *app) *cobra.Command {
 		Short: "Find which tasks a crashed campaign has in its files, and which are missing",
 		Long: `Find which tasks of a campaign are whole in the HDF5 files that its workers left
 behind, and which are missing. A file that is damaged counts with the rows that
-can still be read and are numbers.
+can still be read and are numbers; one that was cut short, or whose writer was
+killed, with those that are whole within the bytes that are there. In either, a
+row that has only zeros beside its key is taken for one that was never written.
 
 The tasks are those of a spec, or of a list as a spec's tasks.file. With a spec,
 a row must also be what its columns declare: shapes, types, min, max, finite.
@@ -50,8 +52,8 @@ order of the key.
 
 Exit code 4 if tasks are missing. --run computes them instead, as "windrow run"
 does: rows that were found become shards, which are validated and announced like
-those of a worker, and all are sealed into one dataset. Its record, beside it,
-says which rows are from which file. Interrupted, the same command goes on, or
+those of a worker, and all are sealed into one dataset, in which it says which
+rows are from which file. Interrupted, the same command goes on, or
 "windrow run SPEC" without the files.`,
 		Example: `  windrow recover worker_*.h5 --tasks tasks.csv --key farm_id,farm_type,seed --missing missing.csv
   windrow recover worker_*.h5 --spec campaign.yaml

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"os"
 	"slices"
 
@@ -66,16 +67,26 @@ func (p *places) add(name string, d *h5.Dataset, dims []int64) error {
 	return nil
 }
 
-// wary returns an error if one of n rows is in a chunk that is not there, that
-// add would not have, or that lies on top of another.
-func (p *places) wary(d *h5.Dataset, first, n int64) error {
+// wary returns an error if one of n rows of a damaged file, which perhaps nobody
+// has closed, lies beyond the end of the file, or is in a chunk that is not there,
+// that add would not have, or that lies on top of another.
+func (p *places) wary(d *h5.Dataset, unclosed bool, first, n int64) error {
 	filters, chunkBytes, err := d.Filters()
-	if err != nil || chunkBytes == 0 {
+	if err != nil {
 		return err
 	}
+	if chunkBytes == 0 {
+		return p.within(d, first+n)
+	}
 	chunks, err := d.Chunks(mostChunks)
-	if err != nil || chunks.All == nil {
+	if err != nil {
 		return err
+	}
+	switch {
+	case chunks.Stored > mostChunks && unclosed: // whose end is missing
+		return fmt.Errorf("its %d chunks are too many to look at each", chunks.Stored)
+	case chunks.Stored > mostChunks:
+		return nil
 	}
 	sound := map[uint64]uint64{} // how many there are of the same rows
 	seen := map[uint64]bool{}
@@ -100,6 +111,39 @@ func (p *places) wary(d *h5.Dataset, first, n int64) error {
 	return nil
 }
 
+// within returns an error if the first rows of a dataset that is in one piece are
+// not all within the file.
+func (p *places) within(d *h5.Dataset, rows int64) error {
+	at, err := d.Offset()
+	if err != nil { // it has no place of its own
+		return nil //nolint:nilerr // as the values of the smallest datasets, which are in the metadata
+	}
+	dims, err := d.Dims()
+	if err != nil {
+		return err
+	}
+	size := uint64(max(0, d.ElementBytes()))
+	if !d.Plain() {
+		size = max(size, referenceBytes)
+	}
+	for _, n := range append([]int64{rows}, dims[min(1, len(dims)):]...) {
+		high, low := bits.Mul64(size, uint64(max(0, n)))
+		if high > 0 {
+			return errBeyond
+		}
+		size = low
+	}
+	if uint64(at) > p.size || size > p.size-uint64(at) { //nolint:gosec // not negative
+		return errBeyond
+	}
+	return nil
+}
+
+// referenceBytes is the size in a file of a reference to text of any length.
+const referenceBytes = 16
+
+var errBeyond = errors.New("it lies beyond the end of the file")
+
 // addPiece adds a dataset that is in one piece, if it has a place of its own.
 func (p *places) addPiece(name string, d *h5.Dataset, dims []int64) {
 	bytes := uint64(max(0, d.ElementBytes()))
@@ -119,7 +163,7 @@ func (p *places) judge(c h5.Chunk, filters []h5.Filter, raw uint64) error {
 		return errors.New("the dataset has no such chunk")
 	}
 	if c.Address > p.size || c.Bytes > p.size-c.Address {
-		return errors.New("it lies beyond the end of the file")
+		return errBeyond
 	}
 	return judgeChunk(c, filters, raw)
 }

@@ -105,3 +105,51 @@ func TestChunksThatNoLibraryStores(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsOfAFileThatWasCut cuts files short everywhere. libhdf5 reads zeros for
+// what lies beyond the end: a row must be as it was, or not be had.
+func TestRowsOfAFileThatWasCut(t *testing.T) {
+	t.Parallel()
+	numbers := make([]float64, 96)
+	for i := range numbers {
+		numbers[i] = float64(1 + i)
+	}
+	piece, err := os.ReadFile(file(t, numbers, numbers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, _ := chunkedFile(t, 1)
+	plain, _ := chunkedFile(t, 0)
+	reader := reader(t, foreign.DefaultLimits, "play-reader")
+	for name, c := range map[string]struct {
+		content []byte
+		first   float64 // number
+		saved   int     // rows, without the last 98 bytes
+	}{"in one piece": {piece, 1, 96}, "in chunks": {plain, 0, 64}, "gzip": {packed, 0, 32}} {
+		path := filepath.Join(t.TempDir(), "cut.h5")
+		for cut := 1; cut < len(c.content); cut += 97 {
+			if err := os.WriteFile(path, c.content[:len(c.content)-cut], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := reader.Check(t.Context(), path, nil); err == nil {
+				t.Errorf("%s without its last %d bytes: sound", name, cut)
+			}
+			if _, err := reader.Read(t.Context(), path, "aep", 0, 1); err == nil {
+				t.Errorf("%s without its last %d bytes: read without care", name, cut)
+			}
+			saved := 0
+			for row := range int64(96) {
+				rows, err := reader.ReadWary(t.Context(), path, "aep", row, 1)
+				if err == nil && !bytes.Equal(rows.Bytes, bytesOf([]float64{c.first + float64(row)})) {
+					t.Fatalf("%s without its last %d bytes: row %d is %v", name, cut, row, rows.Bytes)
+				}
+				if err == nil {
+					saved++
+				}
+			}
+			if cut == 98 && saved != c.saved {
+				t.Errorf("%s: %d rows saved, want %d", name, saved, c.saved)
+			}
+		}
+	}
+}

@@ -79,14 +79,21 @@ func (r *Reader) List(ctx context.Context, path, group string) (Group, error) {
 	return a.Group, err
 }
 
+// ListWary is List, also of a file that its writer did not close.
+func (r *Reader) ListWary(ctx context.Context, path, group string) (Group, error) {
+	a, err := r.ask(ctx, question{Ask: askList, Path: path, Object: group, Wary: true}, 0)
+	return a.Group, err
+}
+
 // Read returns n rows of a dataset, from row first on, 256 MiB at most. A
 // single value counts as one row.
 func (r *Reader) Read(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
 	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n})
 }
 
-// ReadWary is Read of a file that Check has found to be damaged: rows in a chunk
-// that Check would refuse for where it lies cannot be read.
+// ReadWary is Read of a file that Check has found to be damaged, or that its
+// writer did not close: rows cannot be read that lie beyond the end of the file,
+// or in a chunk that Check would refuse for where it lies.
 func (r *Reader) ReadWary(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
 	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n, Wary: true})
 }

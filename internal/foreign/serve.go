@@ -163,7 +163,7 @@ func examine(ctx context.Context, q question) (a answer, err error) {
 	case askCheck:
 		a.Rows, a.Digest, err = checkFile(ctx, q.Path, q.Required)
 	case askList:
-		a.Group, err = list(q.Path, q.Object)
+		a.Group, err = list(q)
 	case askRead:
 		a.Data, err = readRows(q)
 	default:
@@ -197,9 +197,20 @@ func checkFile(ctx context.Context, path string, required []string) (rows int64,
 	return report.Rows, true, err
 }
 
+// open opens the file. Who is wary may have one that was not closed.
+func (q question) open() (f *h5.File, unclosed bool, err error) {
+	f, err = h5.Open(q.Path)
+	if q.Wary && errors.Is(err, h5.ErrTruncated) {
+		f, err = h5.OpenUnclosed(q.Path)
+		return f, true, err
+	}
+	return f, false, err
+}
+
 // list returns what is in a group.
-func list(path, group string) (g Group, err error) {
-	f, err := h5.Open(path)
+func list(q question) (g Group, err error) {
+	group := q.Object
+	f, _, err := q.open()
 	if err != nil {
 		return g, inWords(err)
 	}
@@ -243,7 +254,7 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 // readRows returns rows of a dataset.
 func readRows(q question) (rows Rows, err error) {
 	name, first, n := q.Object, q.First, q.Rows
-	f, err := h5.Open(q.Path)
+	f, unclosed, err := q.open()
 	if err != nil {
 		return rows, inWords(err)
 	}
@@ -259,7 +270,7 @@ func readRows(q question) (rows Rows, err error) {
 	if q.Wary {
 		places, err := newPlaces(q.Path)
 		if err == nil {
-			err = places.wary(d, first, n)
+			err = places.wary(d, unclosed, first, n)
 		}
 		if err != nil {
 			return rows, fmt.Errorf("dataset %s: %w", name, inWords(err))

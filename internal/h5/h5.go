@@ -127,6 +127,32 @@ func Create(path string, bounds Bounds) (*File, error) {
 // Open opens the file at path for reading.
 func Open(path string) (*File, error) { return open(path, hdf5.F_ACC_RDONLY) }
 
+// OpenUnclosed opens a file for reading that its writer did not close, which Open
+// refuses with ErrTruncated. What lies beyond the end of the file reads as zeros,
+// without an error.
+func OpenUnclosed(path string) (f *File, err error) {
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	var id C.hid_t
+	err = call("open", path, func() error {
+		return withoutFork(func() error {
+			if id = C.h5_open_unclosed(name); id < 0 {
+				return errNoReason
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, err = Open(path) // which shares what is open
+	closed := call("close", path, func() error { return check(C.H5Fclose(id)) })
+	if err == nil && closed != nil {
+		err = errors.Join(closed, f.Close())
+	}
+	return f, err
+}
+
 func open(path string, flags int) (*File, error) {
 	f := &File{path: path}
 	err := call("open", path, func() error {

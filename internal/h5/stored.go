@@ -200,11 +200,13 @@ const NoChunk = math.MaxUint64
 // Chunks are those that are stored of a dataset.
 type Chunks struct {
 	All    []Chunk
+	Stored int64  // how many there are
 	Rows   uint64 // of a chunk
 	Across uint64 // how many chunks a row is in
 }
 
-// Chunks returns the chunks of a dataset, or none if there are more than most:
+// Chunks returns the chunks of a dataset, or only their number if there are more
+// than most:
 // libhdf5 1.10 takes a time that grows with their square.
 func (d *Dataset) Chunks(most int) (chunks Chunks, err error) {
 	err = callOn(d.dataset, "read the chunks of", d.name, func(id C.hid_t) error {
@@ -214,7 +216,7 @@ func (d *Dataset) Chunks(most int) (chunks Chunks, err error) {
 		if n < 0 {
 			return errNoReason
 		}
-		chunks.Rows, chunks.Across = uint64(rows), uint64(across)
+		chunks.Stored, chunks.Rows, chunks.Across = int64(n), uint64(rows), uint64(across)
 		if int64(n) > int64(most) {
 			return nil
 		}

@@ -35,8 +35,9 @@ type Find struct {
 }
 
 // Records calls each with every whole record of a file, whatever is wrong with
-// the rest: a record is whole if all its values can be read, single numbers
-// are numbers and nothing is infinite. A file has a dataset in its root for
+// the rest, if only that nobody closed it: a record is whole if all its values can
+// be read from the bytes that are there, single numbers are numbers and nothing
+// is infinite. In a damaged file it must have more than zeros beside its key. A file has a dataset in its root for
 // each column, or a group in its root for each task. Where columns are named,
 // a record must have all of them beside its key.
 //
@@ -47,8 +48,17 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 		required = slices.Concat(key, columns)
 	}
 	root, err := r.List(ctx, path, "/")
+	if unclosed, ok := errors.AsType[*foreign.DamagedError](err); ok && !unclosed.Died {
+		find.Damage = unclosed.Reason
+		if root, err = r.ListWary(ctx, path, "/"); err == nil && isOurs(root) {
+			return find, nil
+		}
+		if _, still := errors.AsType[*foreign.DamagedError](err); still {
+			return find, nil
+		}
+	}
 	if err == nil && len(root.Datasets) == 0 && len(root.Groups) > 0 {
-		g := &grouped{reader: r, path: path, key: key, columns: columns}
+		g := &grouped{reader: r, path: path, key: key, columns: columns, find: find, unclosed: find.Damage != ""}
 		err = g.records(ctx, root, each)
 		return g.find, keepDamage(&g.find, err)
 	}
@@ -62,7 +72,9 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 			}
 		}
 	}
-	find.Rows, err = r.Check(ctx, path, required)
+	if find.Damage == "" {
+		find.Rows, err = r.Check(ctx, path, required)
+	}
 	damage, damaged := errors.AsType[*foreign.DamagedError](err)
 	switch {
 	case damaged && damage.Digest:
@@ -79,15 +91,22 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 	return find, t.records(ctx, each)
 }
 
+// isOurs tells whether a file is windrow's, which has a digest.
+func isOurs(root foreign.Group) bool {
+	return slices.ContainsFunc(root.Attributes, func(a h5.Attribute) bool { return a.Name == "windrow_format" || a.Name == "windrow_shard" })
+}
+
 // isScale tells whether a dataset has the values along a dimension of others.
 func isScale(d foreign.Dataset) bool {
 	return slices.ContainsFunc(d.Attributes, func(a h5.Attribute) bool { return a.Name == "CLASS" })
 }
 
-// keepDamage notes what is wrong with a file; other errors stay errors.
+// keepDamage notes what is first wrong with a file; other errors stay errors.
 func keepDamage(find *Find, err error) error {
 	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		find.Damage = damage.Reason
+		if find.Damage == "" {
+			find.Damage = damage.Reason
+		}
 		return nil
 	}
 	return err
@@ -227,7 +246,7 @@ func (t *tabular) split(cells []cell, first, n int64, each func(Record) error) e
 			rec.cells[j] = cell{c.Column, c.bytes[i*size : (i+1)*size]}
 			whole = whole && rec.cells[j].whole()
 		}
-		if !whole {
+		if !whole || t.find.Damage != "" && t.unwritten(rec) {
 			continue
 		}
 		rec.setKey(t.key)
@@ -237,6 +256,22 @@ func (t *tabular) split(cells []cell, first, n int64, each func(Record) error) e
 		}
 	}
 	return nil
+}
+
+// unwritten tells whether a row of a damaged file has only zeros beside its key:
+// its place was made, and perhaps never filled.
+func (t *tabular) unwritten(rec Record) bool {
+	results := 0
+	for _, c := range rec.cells {
+		if slices.Contains(t.key, c.Name) {
+			continue
+		}
+		results++
+		if slices.ContainsFunc(c.bytes, func(b byte) bool { return b != 0 }) {
+			return false
+		}
+	}
+	return results > 0
 }
 
 // whole tells whether the values may be there: as foreign.Check has it.
@@ -279,11 +314,12 @@ type grouped struct {
 	path         string
 	key, columns []string
 	find         Find
+	unclosed     bool // the file, by its writer
 }
 
 func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Record) error) error {
 	g.find.Rows = int64(len(root.Groups) + len(root.Damaged))
-	if n := len(root.Damaged); n > 0 {
+	if n := len(root.Damaged); n > 0 && g.find.Damage == "" {
 		g.find.Damage = fmt.Sprintf("group %s cannot be opened", root.Damaged[0])
 	}
 	budget := readBudget
@@ -312,7 +348,11 @@ func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Rec
 // read returns the record of a group: its datasets, and its attributes where a
 // dataset of that name is not there.
 func (g *grouped) read(ctx context.Context, name string) (rec Record, err error) {
-	group, err := g.reader.List(ctx, g.path, "/"+name)
+	list, readRows := g.reader.List, g.reader.Read
+	if g.unclosed {
+		list, readRows = g.reader.ListWary, g.reader.ReadWary
+	}
+	group, err := list(ctx, g.path, "/"+name)
 	if err != nil {
 		return rec, err
 	}
@@ -325,7 +365,7 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 		if len(d.Shape) > 0 {
 			n = d.Shape[0]
 		}
-		rows, err := g.reader.Read(ctx, g.path, "/"+name+"/"+d.Name, 0, n)
+		rows, err := readRows(ctx, g.path, "/"+name+"/"+d.Name, 0, n)
 		if err != nil {
 			return rec, err
 		}
