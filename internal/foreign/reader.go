@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -106,24 +107,21 @@ func (r *Reader) read(ctx context.Context, q question) (Rows, error) {
 	return a.Data, nil
 }
 
-// wholeFile stands for as many bytes as the file has.
-const wholeFile = -1
+// wholeFile is more than any file has.
+const wholeFile = math.MaxInt64
 
-// ask asks a question that may read so many bytes.
+// ask asks a question that may read so many bytes, or all that the file has.
 func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, error) {
 	size, err := lookAt(q.Path)
 	if err != nil {
 		return answer{}, err
-	}
-	if bytes == wholeFile {
-		bytes = size
 	}
 	if r.child == nil {
 		if r.child, err = start(r.command); err != nil {
 			return answer{}, fmt.Errorf("start a reader of HDF5 files: %w", err)
 		}
 	}
-	q.Clock, q.Memory = r.limits.clock(bytes), r.limits.Memory
+	q.Clock, q.Memory = r.limits.clock(min(bytes, size)), r.limits.Memory
 	a, err := r.child.ask(ctx, q)
 	switch {
 	case err == nil && a.Damage != "":
