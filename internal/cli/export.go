@@ -13,10 +13,13 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"windrow/internal/atomicfile"
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
+	"windrow/internal/simulator"
+	"windrow/internal/spec"
 	"windrow/internal/table"
 	"windrow/internal/wind"
 	"windrow/internal/windfile"
@@ -68,6 +71,9 @@ func (a *app) export(ctx context.Context, o exportOptions, file string) (err err
 	if _, err := os.Lstat(out); err == nil {
 		return &exitError{exitUsage, fmt.Errorf("%s exists: move it away, or choose another name", out), ""}
 	}
+	if dir := filepath.Dir(filepath.Clean(out)); unix.Access(dir, unix.W_OK) != nil { // said before the farms are read
+		return &exitError{exitUsage, fmt.Errorf("%s: nothing can be written in %s", out, dir), ""}
+	}
 	reader, err := newReader()
 	if err != nil {
 		return err
@@ -78,7 +84,7 @@ func (a *app) export(ctx context.Context, o exportOptions, file string) (err err
 	if o.windio != "" {
 		columns["turbine_aep"] = 2
 	}
-	if _, err := f.open(columns); err != nil {
+	if err := f.open(columns); err != nil {
 		return err
 	}
 	if o.windio != "" {
@@ -141,7 +147,7 @@ func (f *farmReader) writeGroups(out *h5.File) (farms int, err error) {
 			if turbines < 1 || 2*turbines > width {
 				return farms, fmt.Errorf("row %d: %d turbines, with room for %d", first+int64(i), turbines, width/2)
 			}
-			group := exportedGroup{out: out, layout: values[0][i*width : i*width+2*turbines], aep: values[1][i], row: i, singles: singles}
+			group := exportedGroup{out: out, keys: f.keys(), layout: values[0][i*width : i*width+2*turbines], aep: values[1][i], row: i, singles: singles}
 			if err := group.write(attributes); err != nil {
 				return farms, fmt.Errorf("row %d: %w", first+int64(i), err)
 			}
@@ -166,6 +172,7 @@ func (f *farmReader) singleColumns() []string {
 // exportedGroup is one farm on its way.
 type exportedGroup struct {
 	out     *h5.File
+	keys    []string
 	layout  []float64 // x, y of each turbine
 	aep     float64
 	row     int // of singles
@@ -183,21 +190,23 @@ func (g exportedGroup) value(name string) (any, []byte) {
 	return foreign.Element(rows.Type, raw), raw
 }
 
+// name returns that of the group: as the campaign has it if its keys are those
+// of the campaign, which no two tasks have in common.
 func (g exportedGroup) name() string {
-	var key [3]int64
-	for i, name := range []string{"farm_id", "farm_type", "seed"} {
-		v, ok := int64(0), false
-		if _, has := g.singles[name]; has {
-			value, _ := g.value(name)
-			v, ok = value.(int64)
+	if slices.Equal(slices.Sorted(slices.Values(g.keys)), []string{"farm_id", "farm_type", "seed"}) {
+		var key [3]any
+		whole := true
+		for i, name := range []string{"farm_id", "farm_type", "seed"} {
+			key[i], _ = g.value(name)
+			_, ok := key[i].(int64)
+			whole = whole && ok
 		}
-		if !ok {
-			task, _ := g.value(table.TaskColumn)
-			return fmt.Sprintf("task%d", task)
+		if whole {
+			return fmt.Sprintf("farm%d_t%d_s%d", key[:]...)
 		}
-		key[i] = v
 	}
-	return fmt.Sprintf("farm%d_t%d_s%d", key[0], key[1], key[2])
+	task, _ := g.value(table.TaskColumn)
+	return fmt.Sprintf("task%d", task)
 }
 
 func (g exportedGroup) write(attributes []string) (err error) {
@@ -245,14 +254,30 @@ func (a *app) exportWindIO(f *farmReader, o exportOptions) error {
 		return fmt.Errorf("task %d of %s: %w", o.task, f.file, err)
 	}
 	s.Name = fmt.Sprintf("task %d of %s", o.task, filepath.Base(f.file))
-	if err := os.Mkdir(o.windio, 0o750); err != nil {
-		return fmt.Errorf("make a directory for the system: %w", err)
+	parent := filepath.Dir(filepath.Clean(o.windio))
+	temporary, err := os.MkdirTemp(parent, "."+filepath.Base(o.windio)+"-*.tmp")
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("make a directory for the system: %w", err), ""}
 	}
-	if err := s.Write(o.windio); err != nil {
-		return err
+	err = errors.Join(s.Write(temporary), os.Chmod(temporary, 0o755)) //nolint:gosec // to be passed on, as the files in it
+	if err == nil {
+		err = atomicfile.Commit(temporary, filepath.Clean(o.windio))
 	}
-	fmt.Fprintf(a.stdout, "%s: a farm of %s, as windIO has it\n", o.windio, plural(len(s.Layout), "turbine"))
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", o.windio, err), os.RemoveAll(temporary))
+	}
+	fmt.Fprintf(a.stdout, "%s: a farm of %s, as windIO has it\nnext: windrow aep --system %s --model %s%s\n", o.windio,
+		plural(len(s.Layout), "turbine"), filepath.Join(o.windio, windfile.SystemFile), f.config().Wake, sampledAt(f.config(), s))
 	return nil
+}
+
+// sampledAt returns the flags with which the system's wind is used as it was in
+// the campaign.
+func sampledAt(config *spec.Windfarm, s *windfile.System) string {
+	if config.Directions == 0 || !slices.ContainsFunc(s.Wind, func(v windfile.NamedVariable) bool { return v.Name == "weibull_a" }) {
+		return ""
+	}
+	return fmt.Sprintf(" --directions %d --speeds %d..%d", config.Directions, config.Speeds.First, config.Speeds.Last)
 }
 
 // rowOf returns the row of a task.
@@ -274,12 +299,13 @@ func (f *farmReader) rowOf(task int64) (int64, error) {
 // in groups of the file.
 func (f *farmReader) system(row int64) (*windfile.System, error) {
 	values := map[string][]float64{}
-	for _, name := range []string{"layout", "turbine_aep", "n_turbines", "farm_id", "farm_type"} {
-		d, ok := f.sets[name]
-		if !ok || d.Type.Kind == h5.String {
-			values[name] = []float64{0} // without a boundary, of one type of turbine
-			continue
-		}
+	columns := []string{"layout", "turbine_aep", "n_turbines"}
+	if f.config().Site == spec.Tenders {
+		columns = append(columns, "farm_id", "farm_type")
+	} else {
+		values["farm_id"], values["farm_type"] = []float64{0}, []float64{0} // one site and one turbine, whatever the keys are
+	}
+	for _, name := range columns {
 		numbers, err := f.numbers(name, row, 1)
 		if err != nil {
 			return nil, err
@@ -298,22 +324,46 @@ func (f *farmReader) system(row int64) (*windfile.System, error) {
 	for i := range n {
 		s.Layout = append(s.Layout, wind.Point{X: values["layout"][2*i], Y: values["layout"][2*i+1]})
 	}
-	if slices.Contains(f.groups, "sites") {
+	if f.config().Site != spec.Open {
 		site, err := f.site(int64(values["farm_id"][0]))
 		if err != nil {
 			return nil, err
 		}
 		s.Boundary = site.Boundary
 	}
-	resource, about, err := f.group("/wind")
-	if err != nil {
+	if s.Wind, s.Turbulence, err = f.windOf(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"time", "wind_direction", "wind_speed", "probability", "weibull_a", "weibull_k", "sector_probability"} {
-		if v, ok := resource[name]; ok {
-			s.Wind = append(s.Wind, windfile.NamedVariable{Name: name, Variable: v})
+	return s, nil
+}
+
+// windOf returns the wind in the variables of windIO, and its turbulence. Sectors
+// that were spread over more directions are written as they were used.
+func (f *farmReader) windOf() ([]windfile.NamedVariable, float64, error) {
+	climate, air, err := f.climate()
+	if err != nil {
+		return nil, 0, err
+	}
+	resource, _, err := f.group("/wind")
+	if err != nil {
+		return nil, 0, err
+	}
+	if sectors, ok := climate.(wind.SectorTable); ok {
+		used, err := sectors.Resource(simulator.Sampling(f.config()))
+		rose, ok := used.(wind.Rose)
+		if err != nil || !ok {
+			return nil, 0, err
+		}
+		resource["wind_direction"] = windfile.Variable{Dims: []string{"wind_direction"}, Shape: []int{len(rose.Directions)}, Values: rose.Directions}
+		resource["probability"] = windfile.Variable{
+			Dims: []string{"wind_direction", "wind_speed"}, Shape: []int{len(rose.Directions), len(rose.Speeds)}, Values: slices.Concat(rose.Frequency...),
 		}
 	}
-	s.Turbulence, _ = about["turbulence_intensity"].(float64)
-	return s, nil
+	var variables []windfile.NamedVariable
+	for _, name := range []string{"time", "wind_direction", "wind_speed", "probability", "weibull_a", "weibull_k", "sector_probability"} {
+		if v, ok := resource[name]; ok {
+			variables = append(variables, windfile.NamedVariable{Name: name, Variable: v})
+		}
+	}
+	return variables, air.Turbulence, nil
 }

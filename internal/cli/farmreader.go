@@ -21,17 +21,18 @@ type farmReader struct {
 	file   string
 	sets   map[string]foreign.Dataset // of the root
 	groups []string                   // of the root
+	spec   *spec.Spec
 }
 
-// open returns the model of the dataset, if it is the windfarm model with these
-// columns, of so many dimensions.
-func (f *farmReader) open(columns map[string]int) (*spec.Windfarm, error) {
+// open opens the dataset, if it is of the windfarm model with these columns, of
+// so many dimensions.
+func (f *farmReader) open(columns map[string]int) error {
 	root, err := f.reader.List(f.ctx, f.file, "/")
 	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		return nil, &exitError{exitCorrupt, fmt.Errorf("%s: %s", f.file, damage.Reason), "windrow check " + f.file}
+		return &exitError{exitCorrupt, fmt.Errorf("%s: %s", f.file, damage.Reason), "windrow check " + f.file}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f.groups = root.Groups
 	f.sets = map[string]foreign.Dataset{}
@@ -41,14 +42,38 @@ func (f *farmReader) open(columns map[string]int) (*spec.Windfarm, error) {
 	noFarms := &exitError{exitUsage, fmt.Errorf("%s has no farms of the windfarm model", f.file), "windrow inspect " + f.file}
 	s, err := spec.Decode([]byte(textOf(valuesOf(root.Attributes), "spec")))
 	if err != nil || s.Simulator.Windfarm == nil {
-		return nil, noFarms
+		return noFarms
 	}
 	for name, dimensions := range columns {
 		if d, ok := f.sets[name]; !ok || len(d.Shape) != dimensions || d.Shape[0] != f.sets["task"].Shape[0] {
-			return nil, noFarms
+			return noFarms
 		}
 	}
-	return s.Simulator.Windfarm, nil
+	f.spec = s
+	return nil
+}
+
+// config returns the model.
+func (f *farmReader) config() *spec.Windfarm { return f.spec.Simulator.Windfarm }
+
+// keys returns the names of the keys.
+func (f *farmReader) keys() []string {
+	if f.spec.Tasks.File != "" {
+		return f.spec.Tasks.Key
+	}
+	var names []string
+	for _, axis := range f.spec.Tasks.Matrix {
+		names = append(names, axis.Name)
+	}
+	return names
+}
+
+// has tells whether a group is in the root, and if not, what to tell.
+func (f *farmReader) has(group, what string) error {
+	if slices.Contains(f.groups, group) {
+		return nil
+	}
+	return &exitError{exitUsage, fmt.Errorf("%s does not have %s it was computed with: a run's first event had no room for it", f.file, what), ""}
 }
 
 // numbers reads n rows of a column.
@@ -80,6 +105,9 @@ func (f *farmReader) numbers(name string, first, n int64) ([]float64, error) {
 
 // turbine returns the turbine of a number, from its group.
 func (f *farmReader) turbine(number string) (wind.Turbine, error) {
+	if err := f.has("turbines", "the turbines that"); err != nil {
+		return wind.Turbine{}, err
+	}
 	curves, about, err := f.group("/turbines/" + number)
 	if err != nil {
 		return wind.Turbine{}, err
@@ -93,6 +121,9 @@ func (f *farmReader) turbine(number string) (wind.Turbine, error) {
 
 // site returns the site of a farm id, from its group.
 func (f *farmReader) site(farmID int64) (wind.Site, error) {
+	if err := f.has("sites", "the boundary that"); err != nil {
+		return wind.Site{}, err
+	}
 	group, about, err := f.group(fmt.Sprintf("/sites/%d", farmID))
 	if err != nil {
 		return wind.Site{}, err
@@ -106,8 +137,11 @@ func (f *farmReader) site(farmID int64) (wind.Site, error) {
 }
 
 // climate returns the wind, from its group.
-func (f *farmReader) climate(config *spec.Windfarm) (wind.Climate, wind.Air, error) {
+func (f *farmReader) climate() (wind.Climate, wind.Air, error) {
 	air := wind.StandardAir()
+	if err := f.has("wind", "the wind that"); err != nil {
+		return nil, air, err
+	}
 	group, about, err := f.group("/wind")
 	if err != nil {
 		return nil, air, err
@@ -135,7 +169,7 @@ func (f *farmReader) climate(config *spec.Windfarm) (wind.Climate, wind.Air, err
 		if err := rose.Validate(); err != nil {
 			return nil, air, fmt.Errorf("the group wind: %w", err)
 		}
-		if config.Directions > 0 {
+		if f.config().Directions > 0 {
 			return wind.SectorTable{Rose: rose}, air, nil
 		}
 		return rose, air, nil

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"windrow/internal/farm"
-	"windrow/internal/h5"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
 	"windrow/internal/table"
@@ -70,8 +69,7 @@ func (a *app) plot(ctx context.Context, file, dir string) error {
 	}
 	defer r.Close()
 	f := &farmReader{ctx: ctx, reader: r, file: file}
-	config, err := f.open(farmColumns)
-	if err != nil {
+	if err := f.open(farmColumns); err != nil {
 		return err
 	}
 	farms, err := f.farms()
@@ -81,7 +79,7 @@ func (a *app) plot(ctx context.Context, file, dir string) error {
 	if len(farms) == 0 {
 		return &exitError{exitUsage, fmt.Errorf("%s has no farm to draw", file), "windrow inspect " + file}
 	}
-	drawing, err := f.drawingOf(farms, config)
+	drawing, err := f.drawingOf(farms)
 	if err != nil {
 		return err
 	}
@@ -132,23 +130,23 @@ func programBeside(name string) (string, error) {
 
 // drawingOf adds what the farms would make without wakes, and what they were
 // computed with.
-func (f *farmReader) drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.Drawing, error) {
+func (f *farmReader) drawingOf(farms []farm.Farm) (*farm.Drawing, error) {
 	d := &farm.Drawing{Farms: farms, Sites: map[int64]wind.Site{}}
-	climate, air, err := f.climate(config)
+	climate, air, err := f.climate()
 	if err != nil {
 		return nil, err
 	}
-	resource, err := climate.Resource(simulator.Sampling(config))
+	resource, err := climate.Resource(simulator.Sampling(f.config()))
 	if err != nil {
 		return nil, err
 	}
-	if d.Types, d.Directions, err = f.types(config, resource, air); err != nil {
+	if d.Types, d.Directions, err = f.types(resource, air); err != nil {
 		return nil, err
 	}
 	if d.Rose, err = roseOf(climate); err != nil {
 		return nil, err
 	}
-	if slices.Contains(f.groups, "sites") {
+	if f.config().Site != spec.Open {
 		for i := range farms {
 			id := farms[i].FarmID
 			if _, ok := d.Sites[id]; ok {
@@ -177,7 +175,7 @@ func (f *farmReader) drawingOf(farms []farm.Farm, config *spec.Windfarm) (*farm.
 
 // types returns the types of farms: of turbines, or, where farm_type is text,
 // the styles of layouts.
-func (f *farmReader) types(config *spec.Windfarm, resource wind.Resource, air wind.Air) (types []farm.Type, directions []float64, err error) {
+func (f *farmReader) types(resource wind.Resource, air wind.Air) (types []farm.Type, directions []float64, err error) {
 	turbines := []string{"0"}
 	if slices.Contains(f.groups, "turbines") {
 		group, err := f.reader.List(f.ctx, f.file, "/turbines")
@@ -192,7 +190,7 @@ func (f *farmReader) types(config *spec.Windfarm, resource wind.Resource, air wi
 			return nil, nil, err
 		}
 		t := farm.Type{Name: turbine.Name, RotorDiameter: turbine.RotorDiameter}
-		if t.Free, directions, err = simulator.FreeEnergy(config.Wake, turbine, resource, air); err != nil {
+		if t.Free, directions, err = simulator.FreeEnergy(f.config().Wake, turbine, resource, air); err != nil {
 			return nil, nil, err
 		}
 		number, err := strconv.Atoi(name)
@@ -209,10 +207,10 @@ func (f *farmReader) types(config *spec.Windfarm, resource wind.Resource, air wi
 			types[i].Free = make([]float64, len(directions))
 		}
 	}
-	code, ok := f.sets[farmTypeCode]
-	if !ok || len(types) != 1 {
+	if f.config().Layout != spec.StylesLayout || len(types) != 1 {
 		return types, directions, nil
 	}
+	code := f.sets[farmTypeCode]
 	one := types[0]
 	types = nil
 	for style := range strings.FieldsSeq(textOf(valuesOf(code.Attributes), "flag_meanings")) {
@@ -224,7 +222,7 @@ func (f *farmReader) types(config *spec.Windfarm, resource wind.Resource, air wi
 // roseOf returns the climate in classes of speed.
 func roseOf(climate wind.Climate) ([]farm.Sector, error) {
 	const sectors = 12
-	resource, err := climate.Resource(wind.Sampling{Directions: sectors, Speeds: wind.Speeds(1, 50)})
+	resource, err := climate.Resource(wind.Sampling{Directions: 360, Speeds: wind.Speeds(1, 50)})
 	if err != nil {
 		return nil, err
 	}
@@ -284,10 +282,8 @@ const farmTypeCode = "farm_type" + table.CodeSuffix
 func (f *farmReader) block(first, n int64) ([]farm.Farm, error) {
 	values := map[string][]float64{"farm_id": make([]float64, n), "farm_type": make([]float64, n)}
 	columns := slices.Collect(maps.Keys(farmColumns))
-	for _, name := range []string{"farm_id", "farm_type"} { // not every campaign has them
-		if d, ok := f.sets[name]; ok && len(d.Shape) == 1 && d.Type.Kind != h5.String {
-			columns = append(columns, name)
-		}
+	if f.config().Site == spec.Tenders { // elsewhere there is one site and one turbine, whatever the keys are
+		columns = append(columns, "farm_id", "farm_type")
 	}
 	for _, name := range columns {
 		numbers, err := f.numbers(name, first, n)
@@ -296,7 +292,7 @@ func (f *farmReader) block(first, n int64) ([]farm.Farm, error) {
 		}
 		values[name] = numbers
 	}
-	if d, ok := f.sets[farmTypeCode]; ok && len(d.Shape) == 1 { // farm_type is text
+	if f.config().Layout == spec.StylesLayout {
 		var err error
 		if values["farm_type"], err = f.numbers(farmTypeCode, first, n); err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ func recompute(path string, n int64) (done int64, err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	check, err := openFarmCheck(f)
-	if errors.Is(err, simulator.ErrNoFarms) {
+	if errors.Is(err, simulator.ErrNoFarms) || errors.Is(err, simulator.ErrNoInputs) {
 		return 0, &exitError{exitUsage, err, ""}
 	}
 	if err != nil {

@@ -1,8 +1,11 @@
 package foreign
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 
@@ -26,8 +29,8 @@ const (
 	dimensionAttribute  = "_Netcdf4Dimid"       // of a variable, the first of them; of a dimension, itself
 )
 
-// Variables returns the variables of numbers in the root of a netCDF 4 file.
-// A dimension without values has a number as its name.
+// Variables returns the variables of numbers in the root of a netCDF 4 file,
+// with NaN for values that are missing.
 func (r *Reader) Variables(ctx context.Context, path string) (map[string]Variable, error) {
 	group, err := r.List(ctx, path, "/")
 	if err != nil {
@@ -41,8 +44,13 @@ func (r *Reader) Variables(ctx context.Context, path string) (map[string]Variabl
 	}
 	variables, total := map[string]Variable{}, int64(0)
 	for _, d := range group.Datasets {
-		if !isNumber(d.Type) {
+		if !isNumber(d.Type) || isOnlyDimension(d) {
 			continue
+		}
+		for _, packing := range []string{"scale_factor", "add_offset"} {
+			if hasAttribute(d.Attributes, packing) {
+				return nil, damaged("variable %s is packed (%s): it is to be stored as it is", d.Name, packing)
+			}
 		}
 		v, size := Variable{}, int64(1)
 		for _, n := range d.Shape {
@@ -56,6 +64,7 @@ func (r *Reader) Variables(ctx context.Context, path string) (map[string]Variabl
 			return nil, damaged("its variables have more than %s numbers", humanize.Comma(maxNumbers))
 		}
 		v.Dims = dimensionNames(d, dimensions)
+		missing := append(numbersOf(d.Attributes, "_FillValue"), numbersOf(d.Attributes, "missing_value")...)
 		rows := int64(1)
 		if len(d.Shape) > 0 {
 			rows = d.Shape[0]
@@ -66,7 +75,11 @@ func (r *Reader) Variables(ctx context.Context, path string) (map[string]Variabl
 		}
 		step := read.Type.Bytes()
 		for i := 0; i+step <= len(read.Bytes); i += step {
-			v.Values = append(v.Values, floatOf(Element(read.Type, read.Bytes[i:i+step])))
+			value := floatOf(Element(read.Type, read.Bytes[i:i+step]))
+			if slices.Contains(missing, value) {
+				value = math.NaN()
+			}
+			v.Values = append(v.Values, value)
 		}
 		if int64(len(v.Values)) != size {
 			return nil, damaged("variable %s has %d numbers: expected %d", d.Name, len(v.Values), size)
@@ -129,18 +142,39 @@ func hasAttribute(attributes []h5.Attribute, name string) bool {
 	return false
 }
 
+// isOnlyDimension tells whether a dataset stands for a dimension without values.
+func isOnlyDimension(d Dataset) bool {
+	for _, a := range d.Attributes {
+		if a.Name == "NAME" {
+			text := a.Bytes
+			if len(a.Texts) == 1 {
+				text = a.Texts[0]
+			}
+			return bytes.HasPrefix(text, []byte("This is a netCDF dimension but not a netCDF variable"))
+		}
+	}
+	return false
+}
+
 // integers returns the values of an attribute of whole numbers.
 func integers(attributes []h5.Attribute, name string) []int64 {
 	var values []int64
+	for _, v := range numbersOf(attributes, name) {
+		values = append(values, int64(v))
+	}
+	return values
+}
+
+// numbersOf returns the values of an attribute of numbers.
+func numbersOf(attributes []h5.Attribute, name string) []float64 {
+	var values []float64
 	for _, a := range attributes {
 		if a.Name != name || !isNumber(a.Type) {
 			continue
 		}
 		step := a.Type.Bytes()
 		for i := 0; i+step <= len(a.Bytes); i += step {
-			if v, ok := Element(a.Type, a.Bytes[i:i+step]).(int64); ok {
-				values = append(values, v)
-			}
+			values = append(values, floatOf(Element(a.Type, a.Bytes[i:i+step])))
 		}
 	}
 	return values

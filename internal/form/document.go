@@ -97,6 +97,9 @@ func ParseYAML(file string, data []byte) (*Document, error) {
 	if !utf8.Valid(data) {
 		return nil, d.refuse(0, "is not text in UTF-8")
 	}
+	if line := TooDeep(data); line > 0 {
+		return nil, d.refuse(line, "is nested too deeply")
+	}
 	parsed, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, d.refuseYAML(err)
@@ -112,6 +115,35 @@ func ParseYAML(file string, data []byte) (*Document, error) {
 		return nil, d.problems
 	}
 	return d, nil
+}
+
+// mostOpen bounds the brackets that are open at once, and the dashes that begin a
+// line: what the parser takes memory for with their square.
+const mostOpen = 100
+
+// TooDeep returns the first line of YAML that is nested more deeply than anybody
+// writes it, or 0. It is for before it is parsed.
+func TooDeep(text []byte) (line int) {
+	open := 0
+	for l := range bytes.Lines(text) {
+		line++
+		begins := bytes.TrimLeft(l, " \t-?")
+		if bytes.Count(l[:len(l)-len(begins)], []byte("-"))+bytes.Count(l[:len(l)-len(begins)], []byte("?")) > mostOpen {
+			return line
+		}
+		for _, b := range l {
+			switch b {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(0, open-1)
+			}
+			if open > mostOpen {
+				return line
+			}
+		}
+	}
+	return 0
 }
 
 func (d *Document) refuse(line int, format string, args ...any) Problems {

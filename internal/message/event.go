@@ -444,6 +444,9 @@ func (p *Planned) validate() error {
 			return fmt.Errorf("file %q: %w", Cut(f.Path, maxQuoted), err)
 		}
 	}
+	if !isLine(p.Source) {
+		return errors.New("source is not one line of text")
+	}
 	return p.validateInputs()
 }
 

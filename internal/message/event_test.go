@@ -146,8 +146,8 @@ func TestEventBounds(t *testing.T) {
 		"planned: input, bad name":  {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables[2].Name = "a/b" }), "input wind: "},
 		"planned: input, empty":     {with(planned(), func(p *message.Planned) { p.Inputs[0].Variables = nil }), "input wind: it has no numbers"},
 		"planned: input, too many": {with(planned(), func(p *message.Planned) {
-			p.Inputs[0].Variables = []message.Numbers{{Name: "a", Dims: []string{"a"}, Values: make([]float64, message.MaxInputNumbers+1)}}
-		}), "inputs have 10001 numbers: 10000 at most"},
+			p.Inputs[0].Variables = []message.Numbers{{Name: "a", Dims: []string{"a"}, Values: make([]float64, message.MaxInputBytes/2)}}
+		}), "bytes: 196608 at most"},
 		"planned: file digest": {with(planned(), func(p *message.Planned) { p.Files[0].Digest = "x" }), `file "tasks.csv": digest "x"`},
 
 		"shard: retried of others": {with(shard(), func(s *message.Shard) { s.Retried = []message.Retried{{Index: 999_999, Attempts: 2}} }), "row 999999 after 2 attempts"},

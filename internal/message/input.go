@@ -1,11 +1,15 @@
 package message
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"windrow/internal/table"
 )
@@ -38,9 +42,9 @@ type Numbers struct {
 // IsDimension tells whether the numbers are the values of a dimension.
 func (n Numbers) IsDimension() bool { return len(n.Dims) == 1 && n.Dims[0] == n.Name }
 
-// MaxInputNumbers bounds what all inputs of a run hold together, so that they
-// fit into its first event.
-const MaxInputNumbers = 10_000
+// MaxInputBytes bounds what all inputs of a run take as JSON, so that they fit
+// into its first event: a year of hours does, if its figures are short.
+const MaxInputBytes = MaxEventBytes * 3 / 4
 
 const maxInputs = 64
 
@@ -50,7 +54,6 @@ func (p *Planned) validateInputs() error {
 	if len(p.Inputs) > maxInputs {
 		return fmt.Errorf("%d inputs: %d at most", len(p.Inputs), maxInputs)
 	}
-	total := 0
 	for i, in := range p.Inputs {
 		if !inputPattern.MatchString(in.Path) || slices.ContainsFunc(p.Inputs[:i], func(other Input) bool { return other.Path == in.Path }) {
 			return fmt.Errorf("input %q: expected a group of its own, as turbines/0", Cut(in.Path, maxQuoted))
@@ -58,14 +61,21 @@ func (p *Planned) validateInputs() error {
 		if err := in.validate(); err != nil {
 			return fmt.Errorf("input %s: %w", in.Path, err)
 		}
-		for _, n := range in.Variables {
-			total += len(n.Values)
-		}
 	}
-	if total > MaxInputNumbers {
-		return fmt.Errorf("inputs have %d numbers: %d at most", total, MaxInputNumbers)
+	text, err := json.Marshal(p.Inputs)
+	if err != nil {
+		return err
+	}
+	if len(text) > MaxInputBytes {
+		return fmt.Errorf("inputs take %d bytes: %d at most", len(text), MaxInputBytes)
 	}
 	return nil
+}
+
+// Size returns the bytes of the input as JSON.
+func (in Input) Size() int {
+	text, _ := json.Marshal(in) // what is not JSON is refused elsewhere
+	return len(text)
 }
 
 func (in Input) validate() error {
@@ -75,6 +85,9 @@ func (in Input) validate() error {
 	for _, a := range in.Attributes {
 		if err := table.CheckName(a.Name); err != nil {
 			return err
+		}
+		if !isLine(a.Text) {
+			return fmt.Errorf("attribute %s is not one line of text", a.Name)
 		}
 		if a.Number != nil && !isFinite(*a.Number) {
 			return fmt.Errorf("attribute %s is %g", a.Name, *a.Number)
@@ -115,6 +128,11 @@ func (n Numbers) validate(dims map[string]int) error {
 		return fmt.Errorf("%s has %d values over %v", n.Name, len(n.Values), n.Dims)
 	}
 	return nil
+}
+
+// isLine tells whether text can be an attribute and shown as it is.
+func isLine(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

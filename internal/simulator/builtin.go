@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"windrow/internal/foreign"
 	"windrow/internal/message"
 	"windrow/internal/table"
 )
@@ -18,6 +19,8 @@ type model func(ctx context.Context, job Job, row table.Row, first int) error
 type builtin struct {
 	model model
 	first string // name of the first result column
+
+	reader *foreign.Reader // of the model's files, or nil
 }
 
 // Simulate implements Simulator.
@@ -49,7 +52,12 @@ func (b *builtin) run(ctx context.Context, job Job, row table.Row, first int) (e
 }
 
 // Close implements Simulator.
-func (b *builtin) Close() error { return nil }
+func (b *builtin) Close() error {
+	if b.reader != nil {
+		b.reader.Close()
+	}
+	return nil
+}
 
 // panicStack returns the first lines of a stack from the frame that panicked.
 func panicStack(stack []byte) []string {

@@ -13,7 +13,7 @@ import (
 
 func TestPanicIsACrashOfTheTask(t *testing.T) {
 	t.Parallel()
-	b := &builtin{brokenModel, "value"}
+	b := &builtin{brokenModel, "value", nil}
 	err := b.Simulate(t.Context(), Job{}, oneColumn(seedColumn()))
 	var failure *Error
 	if !errors.As(err, &failure) {
@@ -39,7 +39,7 @@ func TestModelThatBreaksItsColumnFails(t *testing.T) {
 	b := &builtin{func(_ context.Context, _ Job, row table.Row, first int) error {
 		row.SetFloats(first, math.Inf(1))
 		return nil
-	}, "value"}
+	}, "value", nil}
 	var failure *Error
 	if err := b.Simulate(t.Context(), Job{}, oneColumn(seedColumn())); !errors.As(err, &failure) || failure.Class != message.ClassInvalidOutput {
 		t.Errorf("got %v", err)
@@ -48,7 +48,7 @@ func TestModelThatBreaksItsColumnFails(t *testing.T) {
 
 func TestRowsOfAnotherModelAreNobodysFailure(t *testing.T) {
 	t.Parallel()
-	b := &builtin{noop, "value"}
+	b := &builtin{noop, "value", nil}
 	err := b.Simulate(t.Context(), Job{}, oneColumn(table.Column{Name: "aep", Type: f64}))
 	var failure *Error
 	if err == nil || errors.As(err, &failure) {

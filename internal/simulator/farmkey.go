@@ -50,8 +50,8 @@ func farmKeys(config *spec.Windfarm) []farmKey {
 	}
 	if config.HasStyle() {
 		keys = append(keys, farmKey{
-			name: spacingKey, optional: true, want: fmt.Sprintf("a number above 0 and up to %d, in rotor diameters", mostSpacing),
-			accepts: func(v table.Value) bool { d := floatOf(v); return d > 0 && d <= mostSpacing },
+			name: spacingKey, optional: true, want: fmt.Sprintf("a number above 0 and up to %d, in rotor diameters, not below min_spacing", mostSpacing),
+			accepts: func(v table.Value) bool { d := floatOf(v); return d > 0 && d >= config.MinSpacing && d <= mostSpacing },
 		})
 	}
 	return keys
@@ -148,6 +148,15 @@ func readFarmKeys(s *spec.Spec) (farmKeySet, error) {
 		if findAxis(s, group) != nil {
 			problems = append(problems, s.Problem("tasks.matrix."+group, nil, "is the name of a group of the dataset: another name is needed"))
 		}
+	}
+	if problems != nil {
+		return farmKeySet{}, problems.Err()
+	}
+	if !config.HasStyle() && slices.Contains(s.Tasks.Key, spacingKey) {
+		problems = append(problems, s.Problem("tasks.key", spacingKey, "is for layouts with a style: others have min_spacing"))
+	}
+	if config.HasStyle() && findAxis(s, spacingKey) == nil && !slices.Contains(s.Tasks.Key, spacingKey) && config.MinSpacing >= wind.MostSpacing {
+		problems = append(problems, s.Problem("simulator.windfarm.min_spacing", nil, "spacings are drawn up to %gD: give a key spacing, or less than that", wind.MostSpacing))
 	}
 	if problems != nil {
 		return farmKeySet{}, problems.Err()

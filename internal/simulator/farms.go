@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"windrow/internal/foreign"
@@ -27,6 +28,9 @@ type farms struct {
 	calculators map[int64]*wind.Calculator // by turbine type, made when needed
 	smartStarts map[int64]*wind.SmartStart // the same
 }
+
+// mostMetres is further than any projection goes.
+const mostMetres = 1e9
 
 // inputError is what is wrong with a field of the windfarm.
 type inputError struct {
@@ -59,12 +63,6 @@ func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
 		}
 		return f, nil
 	}
-	if err := f.readTurbine(files); err != nil {
-		return nil, &inputError{"turbine", err}
-	}
-	if err := f.readClimate(files); err != nil {
-		return nil, &inputError{"resource", err}
-	}
 	f.perFarm = []int{config.Turbines}
 	if config.HasSiteFile() {
 		site, err := files.Site(config.Site)
@@ -73,10 +71,25 @@ func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
 		}
 		f.sites = []wind.Site{site}
 	}
+	if err := f.readTurbine(files); err != nil {
+		return nil, &inputError{"turbine", ofSite(config, config.Turbine, err)}
+	}
+	if err := f.readClimate(files); err != nil {
+		return nil, &inputError{"resource", ofSite(config, config.Resource, err)}
+	}
 	if err := f.readLayouts(files); err != nil {
 		return nil, &inputError{"layout", err}
 	}
 	return f, nil
+}
+
+// ofSite says of an error that it is about what the file of the site lacks, if
+// the spec gives nothing in its place.
+func ofSite(config *spec.Windfarm, given string, err error) error {
+	if given == "" && config.HasSiteFile() {
+		return fmt.Errorf("is not given, and that of the site: %w", err)
+	}
+	return err
 }
 
 // readLayouts reads what turbines are not drawn from. Of a file with many
@@ -97,6 +110,11 @@ func (f *farms) readLayouts(files *windfile.Files) (err error) {
 
 // checkSpacing refuses a layout of a file that breaks the minimum spacing.
 func (f *farms) checkSpacing(name string, layout []wind.Point) error {
+	for i, p := range layout {
+		if !(math.Abs(p.X) < mostMetres && math.Abs(p.Y) < mostMetres) {
+			return fmt.Errorf("%s: turbine %d is at %g, %g: expected metres on the earth", name, i, p.X, p.Y)
+		}
+	}
 	least, closest := f.config.MinSpacing*f.turbines[0].RotorDiameter, wind.ClosestPair(layout)
 	if closest < least {
 		return fmt.Errorf("%s: two turbines are %.1f m apart, min_spacing is %.1f m", name, closest, least)
@@ -201,14 +219,14 @@ func (f *farms) smartStart(farmType int64) (*wind.SmartStart, error) {
 }
 
 // layout places the turbines of a farm.
-func (f *farms) layout(key keyOfTask, seed uint64) (wind.Drawn, error) {
+func (f *farms) layout(ctx context.Context, key keyOfTask, seed uint64) (wind.Drawn, error) {
 	turbine := f.turbines[key.farmType]
 	spacing := f.config.MinSpacing * turbine.RotorDiameter
 	switch {
 	case f.fixed != nil:
 		return wind.Drawn{Layout: f.fixed}, nil
 	case f.stored != nil:
-		layout, err := f.stored.Layout(key.layoutID)
+		layout, err := f.stored.Layout(ctx, key.layoutID)
 		if err == nil {
 			err = f.checkSpacing(fmt.Sprintf("layout %d of %s", key.layoutID, f.config.Layout), layout)
 		}

@@ -16,19 +16,18 @@ const (
 
 // inputs returns what the rows are computed with, for the groups of the
 // dataset: the sites, the turbines of the given types, and the wind. The names of
-// the wind's variables are those of windIO. Wind of more numbers than a run's first
-// event has room for is left out.
-func (f *farms) inputs(types []int64) []message.Input {
+// the wind's variables are those of windIO. What a run's first event has no room
+// for is left out, with a warning.
+func (f *farms) inputs(types []int64, warn func(string)) []message.Input {
 	var inputs []message.Input
-	numbers := 0
+	size := 2 // of the brackets
 	add := func(in message.Input) {
-		n := 0
-		for _, v := range in.Variables {
-			n += len(v.Values)
+		n := in.Size() + 1 // and a comma
+		if size+n > message.MaxInputBytes {
+			warn(fmt.Sprintf("the group %s is too long for the dataset: plot and export --windio will not have it", in.Path))
+			return
 		}
-		if numbers+n <= message.MaxInputNumbers {
-			inputs, numbers = append(inputs, in), numbers+n
-		}
+		inputs, size = append(inputs, in), size+n
 	}
 	for i, site := range f.sites {
 		add(siteInput(i, site))

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,7 +15,6 @@ import (
 // layoutsInHDF5 are the layouts of an HDF5 file, read one by one in a process
 // that may die of them.
 type layoutsInHDF5 struct {
-	ctx      context.Context //nolint:containedctx // of the simulator
 	reader   *foreign.Reader
 	path     string
 	layouts  int64
@@ -40,7 +40,7 @@ func openLayouts(ctx context.Context, reader *foreign.Reader, path string) (*lay
 	if d.Type.Kind != h5.Float64 && d.Type.Kind != h5.Float32 {
 		return nil, fmt.Errorf("%s: %s is not of floating point numbers", path, layoutName)
 	}
-	return &layoutsInHDF5{ctx, reader, path, d.Shape[0], int(d.Shape[1])}, nil
+	return &layoutsInHDF5{reader, path, d.Shape[0], int(d.Shape[1])}, nil
 }
 
 // Len implements windfile.Layouts.
@@ -50,8 +50,11 @@ func (l *layoutsInHDF5) Len() int64 { return l.layouts }
 func (l *layoutsInHDF5) MostTurbines() int { return l.turbines }
 
 // Layout implements windfile.Layouts.
-func (l *layoutsInHDF5) Layout(i int64) ([]wind.Point, error) {
-	rows, err := l.reader.Read(l.ctx, l.path, layoutName, i, 1)
+func (l *layoutsInHDF5) Layout(ctx context.Context, i int64) ([]wind.Point, error) {
+	rows, err := l.reader.Read(ctx, l.path, layoutName, i, 1)
+	if _, damaged := errors.AsType[*foreign.DamagedError](err); err != nil && !damaged {
+		return nil, machineError{err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("layout %d of %s: %w", i, l.path, err)
 	}
@@ -62,6 +65,9 @@ func (l *layoutsInHDF5) Layout(i int64) ([]wind.Point, error) {
 		y, _ := foreign.Element(rows.Type, rows.Bytes[at+size:at+2*size]).(float64)
 		if math.IsNaN(x) || math.IsNaN(y) {
 			break // the farm has no more turbines
+		}
+		if math.IsInf(x, 0) || math.IsInf(y, 0) {
+			return nil, fmt.Errorf("layout %d of %s: turbine %d is at %g, %g", i, l.path, len(layout), x, y)
 		}
 		layout = append(layout, wind.Point{X: x, Y: y})
 	}

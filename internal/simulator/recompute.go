@@ -30,6 +30,9 @@ const (
 // ErrNoFarms says that rows are not of the windfarm model.
 var ErrNoFarms = errors.New("rows are not those of the windfarm model, and cannot be computed again")
 
+// ErrNoInputs says that the files of a turbine or of the wind are not here.
+var ErrNoInputs = errors.New("rows cannot be computed again here")
+
 // NewFarmCheck returns a check for rows of the spec with room for that many
 // turbines. On the tender sites their key farm_type is of the given type. Files
 // of a turbine or of the wind must be here as the spec names them.
@@ -42,7 +45,7 @@ func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, 
 	computed.Layout = "" // it is in the row
 	model, err := newFarms(&computed, &windfile.Files{})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoFarms, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoInputs, err)
 	}
 	all := commonColumns(config, turbines, max(1, config.Directions))
 	c := &FarmCheck{model, table.Columns{

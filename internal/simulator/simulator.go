@@ -169,11 +169,11 @@ func New(ctx context.Context, s *spec.Spec, opts Options) (Simulator, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the wind farm of the run: %w", err)
 		}
-		return &builtin{w.simulate, layoutName}, nil
+		return &builtin{w.simulate, layoutName, opts.Reader}, nil
 	case c.Noop != nil:
-		return &builtin{noop, seedColumn().Name}, nil
+		return &builtin{noop, seedColumn().Name, opts.Reader}, nil
 	case c.Sleep != nil:
-		return &builtin{sleep(c.Sleep.Duration), seedColumn().Name}, nil
+		return &builtin{sleep(c.Sleep.Duration), seedColumn().Name, opts.Reader}, nil
 	case c.Command != nil:
 		if c.Command.Exec {
 			return &execution{Command: c.Command, columns: s.Columns, options: opts, oom: newOOMWatch()}, nil

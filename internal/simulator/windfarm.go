@@ -44,7 +44,7 @@ func describeWindfarm(s *spec.Spec, files *windfile.Files) (Description, error) 
 		Model:   "windfarm 3, " + wind.Version,
 		Source:  farms.source(),
 		Columns: farmColumns(config, largest, directions),
-		Inputs:  farms.inputs(keys.types(farms)),
+		Inputs:  farms.inputs(keys.types(farms), files.Warn),
 	}, nil
 }
 
@@ -210,7 +210,7 @@ func newWindfarm(s *spec.Spec, files *windfile.Files) (*windfarm, error) {
 }
 
 // simulate is a model.
-func (w *windfarm) simulate(_ context.Context, job Job, row table.Row, first int) error {
+func (w *windfarm) simulate(ctx context.Context, job Job, row table.Row, first int) error {
 	key, err := farmKeyOf(w.config, job)
 	if err != nil {
 		return failed(err)
@@ -219,7 +219,10 @@ func (w *windfarm) simulate(_ context.Context, job Job, row table.Row, first int
 	if err != nil {
 		return err
 	}
-	layout, err := w.layout(key, job.Seed)
+	layout, err := w.layout(ctx, key, job.Seed)
+	if machine, ok := errors.AsType[machineError](err); ok {
+		return machine.error
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -229,6 +232,10 @@ func (w *windfarm) simulate(_ context.Context, job Job, row table.Row, first int
 	}
 	return w.set(row, first, layout, result)
 }
+
+// machineError is an error that no task is to blame for: an interruption, or a
+// process that cannot be started.
+type machineError struct{ error }
 
 // failed is the failure of a task that the model cannot compute.
 func failed(err error) error {

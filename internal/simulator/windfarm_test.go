@@ -2,7 +2,9 @@ package simulator_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"math"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"windrow/internal/foreign"
+	"windrow/internal/h5"
 	"windrow/internal/message"
 	"windrow/internal/simulator"
 	"windrow/internal/spec"
@@ -368,5 +372,50 @@ func TestWindfarmFilesThatDoNotFit(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gave %v\nwant ...%s...", windfarm, err, want)
 		}
+	}
+}
+
+// TestInterruptedLayoutIsNoFailure stops between two tasks what made the
+// simulator, and then the task itself: neither is the task's fault.
+func TestInterruptedLayoutIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s := loadOpen(t, "layout_id: 0..1", strings.ReplaceAll(styles, "layout: styles, min_spacing: 2.5D", "layout: layouts.h5, min_spacing: 1D"))
+	writeLayouts(t, filepath.Join(s.Dir(), "layouts.h5"))
+	reader, err := foreign.NewReader(foreign.DefaultLimits, readerPart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, s, simulator.Options{Dir: s.Dir(), Reader: reader}, "layout_id")
+	if err := b.Simulate(t.Context(), b.task([]int64{1}, ""), b.row); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.get("n_turbines"); n != int64(2) {
+		t.Errorf("the second layout has %v turbines, want 2", n)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	err = b.Simulate(stopped, b.task([]int64{0}, ""), b.row)
+	if failure := (*simulator.Error)(nil); !errors.Is(err, context.Canceled) || errors.As(err, &failure) {
+		t.Errorf("interrupted: %v", err)
+	}
+	if err := b.Simulate(t.Context(), b.task([]int64{0}, ""), b.row); err != nil {
+		t.Errorf("after the interruption: %v", err)
+	}
+}
+
+// writeLayouts makes a file of two layouts, of three turbines and of two.
+func writeLayouts(t *testing.T, path string) {
+	t.Helper()
+	f, err := h5.Create(path, h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.Create("layout", h5.Type{Kind: h5.Float64}, []int64{2, 3, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes, err := binary.Append(nil, binary.LittleEndian, []float64{0, 0, 1000, 0, 0, 1000, 0, 0, 500, 500, math.NaN(), math.NaN()})
+	if err := errors.Join(err, d.Write(0, 2, bytes), d.Close(), f.Close()); err != nil {
+		t.Fatal(err)
 	}
 }

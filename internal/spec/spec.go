@@ -63,9 +63,8 @@ type Simulator struct {
 	Command  *Command
 }
 
-// Windfarm configures the built-in wind-farm model. On the tender sites the
-// keys of its tasks are farm_id (site), farm_type (turbine type) and seed
-// (layout).
+// Windfarm configures the built-in wind-farm model. What keys its tasks have is
+// for the site and the layout to say.
 type Windfarm struct {
 	Site       string  // Tenders, or Open: no boundary
 	Turbine    string  // of Open: built-in, or a file

@@ -35,12 +35,16 @@ func (t SectorTable) Samples() (directions, speeds bool) { return true, false }
 // as those of [WeibullSectors.Rose].
 func (t SectorTable) Resource(s Sampling) (Resource, error) {
 	sectors := len(t.Directions)
+	shares, err := sharesOf(s.Directions, sectors)
+	if err != nil {
+		return nil, err
+	}
 	rose := Rose{Speeds: t.Speeds}
-	share := float64(sectors) / float64(s.Directions)
 	for d := range s.Directions {
 		row := make([]float64, len(t.Speeds))
-		for i, f := range t.Frequency[nearestSector(d, s.Directions, sectors)] {
-			row[i] = share * f
+		sector := nearestSector(d, s.Directions, sectors)
+		for i, f := range t.Frequency[sector] {
+			row[i] = shares[sector] * f
 		}
 		rose.Directions = append(rose.Directions, float64(d)*360/float64(s.Directions))
 		rose.Frequency = append(rose.Frequency, row)

@@ -58,7 +58,7 @@ import "strings"
 
 // Version names the models and their data in the digest of a run. It changes
 // whenever any result does.
-const Version = "wakes/2"
+const Version = "wakes/3"
 
 // ModelSource says what a model computes and where it comes from, for the
 // metadata of a dataset.

@@ -8,6 +8,7 @@ import (
 const (
 	pitchStep   = 0.99           // how the points of a pattern come closer, from one try to the next
 	pitchTries  = 1000           // 1/23,000 of the site
+	mostAcross  = 300            // points from the middle to the edge of a pattern
 	goldenAngle = 2.399963229728 // radians, by which each ring is turned against the one within
 )
 
@@ -61,9 +62,10 @@ func (s Site) fit(n int, spacing float64, seed uint64, draw func(random *rand.Ra
 	random := rand.New(rand.NewPCG(seed, patternStream))
 	low, high := s.Boundary.Bounds()
 	middle := Point{(low.X + high.X) / 2, (low.Y + high.Y) / 2}
-	pattern := draw(random, math.Hypot(high.X-low.X, high.Y-low.Y)/2)
+	reach := math.Hypot(high.X-low.X, high.Y-low.Y) / 2
+	pattern := draw(random, reach)
 	most, tries := 0, 0
-	for pitch := high.X - low.X + high.Y - low.Y; pitch >= spacing && tries < pitchTries; pitch *= pitchStep {
+	for pitch := high.X - low.X + high.Y - low.Y; pitch >= spacing && tries < pitchTries && reach/pitch < mostAcross; pitch *= pitchStep {
 		tries++
 		var layout []Point
 		for _, p := range pattern(pitch) {

@@ -63,3 +63,14 @@ func TestPatternThatDoesNotFit(t *testing.T) {
 		}
 	}
 }
+
+// TestPatternOnASliver ends, however thin a site is.
+func TestPatternOnASliver(t *testing.T) {
+	t.Parallel()
+	sliver := wind.Site{Name: "sliver", Boundary: wind.Polygon{{}, {X: 10e3, Y: 10e3}, {X: 10e3, Y: 10e3 + 1e-3}}}
+	for name, place := range patterns() {
+		if _, err := place(sliver, 100, 0, 1); err == nil {
+			t.Errorf("%s: 100 turbines stand on %g m²", name, sliver.Boundary.Area())
+		}
+	}
+}

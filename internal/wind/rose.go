@@ -78,19 +78,22 @@ type WeibullSector struct {
 // from north, and at the given speeds, each standing for the 1 m/s around it.
 //
 // A direction takes the distribution of the nearest sector, the lower one where
-// it lies exactly between two, and its share of that sector's frequency by
-// width. Nothing is scaled to sum to 1: what lies outside the speeds stays out.
+// it lies exactly between two, and its share of that sector's frequency: all
+// directions of a sector have the same. Nothing is scaled to sum to 1: what lies outside the speeds stays out.
 func (w WeibullSectors) Rose(directions int, speeds []float64) (Rose, error) {
 	if directions < 1 || len(w) == 0 {
 		return Rose{}, fmt.Errorf("make rose of %d directions from %d sectors: there must be at least one", directions, len(w))
 	}
+	shares, err := sharesOf(directions, len(w))
+	if err != nil {
+		return Rose{}, err
+	}
 	rose := Rose{Speeds: speeds}
-	share := float64(len(w)) / float64(directions)
 	for d := range directions {
-		sector := w[nearestSector(d, directions, len(w))]
-		row := make([]float64, len(speeds))
+		at := nearestSector(d, directions, len(w))
+		sector, row := w[at], make([]float64, len(speeds))
 		for i, speed := range speeds {
-			row[i] = sector.Frequency * share * (sector.below(speed+0.5) - sector.below(speed-0.5))
+			row[i] = sector.Frequency * shares[at] * (sector.below(speed+0.5) - sector.below(speed-0.5))
 		}
 		rose.Directions = append(rose.Directions, float64(d)*360/float64(directions))
 		rose.Frequency = append(rose.Frequency, row)
@@ -99,6 +102,21 @@ func (w WeibullSectors) Rose(directions int, speeds []float64) (Rose, error) {
 		return Rose{}, fmt.Errorf("make rose from %d sectors: %w", len(w), err)
 	}
 	return rose, nil
+}
+
+// sharesOf returns the share of its sector that each direction of a sector has.
+func sharesOf(directions, sectors int) ([]float64, error) {
+	if directions < sectors {
+		return nil, fmt.Errorf("%d directions: expected as many as the wind has sectors, %d, or more", directions, sectors)
+	}
+	counts, shares := make([]int, sectors), make([]float64, sectors)
+	for d := range directions {
+		counts[nearestSector(d, directions, sectors)]++
+	}
+	for i, n := range counts {
+		shares[i] = 1 / float64(n)
+	}
+	return shares, nil
 }
 
 // nearestSector counts in whole numbers, so that a half is exactly a half: it

@@ -35,6 +35,9 @@ const StyleSource = "layouts by style: cluster, single_string, multiple_string a
 	"(NREL/WPGNN; Harrison-Atlas et al., Nature Energy 9, 735-749, 2024), grid and rings with their numbers of turbines; " +
 	"drawn again until all turbines keep the minimum spacing"
 
+// MostSpacing is the widest spacing that is drawn, in rotor diameters.
+const MostSpacing = 7.0
+
 // MostDrawn returns the most turbines that a style draws.
 func MostDrawn(s Style) int {
 	if s == SingleString {
@@ -51,7 +54,6 @@ const (
 	stringGrowths = 200              // of the area
 	clusterTries  = 1000             // to find a place beside a turbine
 	leastDrawn    = 2.5              // spacing in rotor diameters
-	mostDrawn     = 7.0              // the same
 	stringSpread  = 0.5              // radians, standard deviation of the directions of strings
 	mostDeviation = 1.12             // standard deviations
 	nearlyNothing = 1e-9             // relative; a distance is not too short for its rounding
@@ -127,7 +129,7 @@ func (r *draw) layout(s Style, fixed StyleParameters) (Drawn, bool) {
 	}
 	spacing := fixed.Spacing
 	if spacing == 0 {
-		spacing = r.between(leastDrawn, mostDrawn)
+		spacing = r.between(leastDrawn, MostSpacing)
 	}
 	theta := r.between(0, 2*math.Pi)
 	drawn := Drawn{Spacing: spacing, Angle: bearing(theta), Noise: math.NaN()}

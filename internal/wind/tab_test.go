@@ -85,3 +85,32 @@ func FuzzReadTab(f *testing.F) {
 		}
 	})
 }
+
+// TestSectorsAtAnyNumberOfDirections spreads sectors over directions that are no
+// multiple of them: the year stays whole.
+func TestSectorsAtAnyNumberOfDirections(t *testing.T) {
+	t.Parallel()
+	table, err := wind.ReadTab("w.tab", strings.NewReader(tab))
+	if err != nil {
+		t.Fatal(err)
+	}
+	weibull := wind.WeibullSectors{{Scale: 9, Shape: 2, Frequency: 0.7}, {Scale: 9, Shape: 2, Frequency: 0.1}, {Scale: 9, Shape: 2, Frequency: 0.1}, {Scale: 9, Shape: 2, Frequency: 0.1}}
+	for _, directions := range []int{4, 5, 6, 7, 36, 37, 360} {
+		for name, climate := range map[string]wind.Climate{"table": table, "Weibull": weibull} {
+			resource, err := climate.Resource(wind.Sampling{Directions: directions, Speeds: wind.Speeds(1, 60)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rose, ok := resource.(wind.Rose)
+			if want := map[string]float64{"table": 1, "Weibull": math.Exp(-0.25 / 81)}[name]; !ok || math.Abs(rose.Sum()-want) > 1e-9 {
+				t.Errorf("%s at %d directions sums to %g, want %g", name, directions, rose.Sum(), want)
+			}
+		}
+	}
+	for name, climate := range map[string]wind.Climate{"table": table, "Weibull": weibull} {
+		_, err := climate.Resource(wind.Sampling{Directions: 3, Speeds: wind.Speeds(1, 30)})
+		if err == nil || !strings.Contains(err.Error(), "3 directions: expected as many as the wind has sectors, 4, or more") {
+			t.Errorf("%s at 3 directions: %v", name, err)
+		}
+	}
+}

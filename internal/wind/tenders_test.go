@@ -60,7 +60,7 @@ func TestVersion(t *testing.T) {
 	turbine := wind.TurbineTypes()[0]
 	layout := newLayout(t, wind.Tenders()[4], turbine, 1)
 	got := computeFarm(t, newTenderCalculator(t, turbine), layout)
-	const version = "wakes/2"
+	const version = "wakes/3"
 	if wind.Version != version {
 		t.Errorf("version is %s; these numbers are those of %s", wind.Version, version)
 	}

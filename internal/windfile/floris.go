@@ -63,9 +63,12 @@ func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 	if old := f.Table.Old.lines; len(old) > 0 {
 		return wind.Turbine{}, fmt.Errorf("%s:%d: power_thrust_table.thrust is of FLORIS 3: only files of FLORIS 4 are read", name, old[0])
 	}
-	for key, size := range map[string]float64{"rotor_diameter": f.Diameter, "hub_height": f.Hub} {
-		if !(size > 0) {
-			return wind.Turbine{}, fmt.Errorf("%s: %s is missing or not a number above 0", name, key)
+	for _, size := range []struct {
+		key   string
+		value float64
+	}{{"rotor_diameter", f.Diameter}, {"hub_height", f.Hub}} {
+		if !(size.value > 0) {
+			return wind.Turbine{}, fmt.Errorf("%s: %s is missing or not a number above 0", name, size.key)
 		}
 	}
 	for i, density := range f.Table.Density.values {

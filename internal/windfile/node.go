@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"windrow/internal/form"
 )
 
 // Limits of a document with all that it includes.
@@ -80,6 +83,9 @@ func (l *loader) load(path string) (*node, error) {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
+	if line := form.TooDeep(text); line > 0 {
+		return nil, fmt.Errorf("%s:%d: is nested too deeply", path, line)
+	}
 	parsed, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, locateYAML(path, err)
@@ -122,7 +128,7 @@ func (l *loader) convert(file string, from ast.Node, depth int) (*node, error) {
 	case *ast.StringNode:
 		n.scalar = from.Value
 		// 1e6 has no point, and is text in YAML 1.1 and to this library.
-		if number, err := strconv.ParseFloat(from.Value, 64); err == nil && from.Token.Type == token.StringType {
+		if number, err := strconv.ParseFloat(from.Value, 64); err == nil && !math.IsNaN(number) && !math.IsInf(number, 0) && from.Token.Type == token.StringType {
 			n.scalar = number
 		}
 	case *ast.LiteralNode:
@@ -278,7 +284,7 @@ func (n *node) number(key string) (float64, error) {
 		return 0, n.errorf("%s is missing", key)
 	}
 	v, ok := at.scalar.(float64)
-	if at.kind != scalar || !ok || !(v > 0) {
+	if at.kind != scalar || !ok || !(v > 0) || math.IsInf(v, 0) {
 		return 0, at.errorf("%s: expected a number above 0", key)
 	}
 	return v, nil
@@ -297,7 +303,7 @@ func (n *node) numbers(key string) ([]float64, []*node, error) {
 	values := make([]float64, len(at.list))
 	for i, item := range at.list {
 		v, ok := item.scalar.(float64)
-		if !ok {
+		if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil, nil, item.errorf("%s: expected a number", key)
 		}
 		values[i] = v

@@ -20,6 +20,7 @@ const (
 	timeDim        = "time"
 	probabilityKey = "probability"
 	sectorKey      = "sector_probability"
+	turbulenceKey  = "turbulence_intensity"
 )
 
 // resource is the variables of a wind resource.
@@ -32,7 +33,7 @@ type resource struct {
 }
 
 // resource reads the wind resource of windIO at the height of the hub, and its
-// turbulence intensity, or 0.
+// turbulence intensity, or NaN.
 func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
 	r := &resource{at: at, variables: map[string]Variable{}, lines: map[string]int{}, used: map[string]bool{}}
 	if at.kind == netCDF {
@@ -56,9 +57,14 @@ func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	turbulence := 0.0
-	if ti := r.variables["turbulence_intensity"]; len(ti.Values) == 1 {
-		turbulence, r.used["turbulence_intensity"] = ti.Values[0], true
+	turbulence := math.NaN()
+	if ti := r.variables[turbulenceKey]; len(ti.Values) == 1 {
+		if turbulence, r.used[turbulenceKey] = ti.Values[0], true; !(turbulence >= 0 && turbulence <= 1) {
+			return nil, 0, r.errorf(turbulenceKey, "is %g: expected 0 to 1", turbulence)
+		}
+	} else if len(ti.Values) > 1 {
+		r.used[turbulenceKey] = true
+		f.warn("%s varies and is not used: wakes that depend on it have %g", r.place(turbulenceKey), wind.StandardAir().Turbulence)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.variables)) {
 		if !r.used[name] {
@@ -81,6 +87,13 @@ func (r *resource) errorf(name, format string, args ...any) error {
 }
 
 func (r *resource) fromYAML() error {
+	if r.at.get(probabilityKey) == nil && r.at.get("weibull_a") == nil && r.at.get(timeDim) == nil {
+		var have []string
+		for _, e := range r.at.entries {
+			have = append(have, e.key)
+		}
+		return r.noResource(have)
+	}
 	for _, e := range r.at.entries {
 		r.lines[e.key] = e.line
 		e.value.use()
@@ -166,6 +179,9 @@ func flatten(n *node, key string, depth int, v *Variable) error {
 func (r *resource) checkHeight(hub float64) error {
 	if _, ok := r.variables["shear"]; ok {
 		shear := r.at.get("shear")
+		if shear == nil { // of netCDF
+			shear = &node{}
+		}
 		if at := shear.get("h_ref"); at != nil {
 			if height, ok := at.scalar.(float64); ok && math.Abs(height-hub) <= heightOff {
 				return nil // it is what it is at the hub
@@ -193,8 +209,12 @@ func (r *resource) climate() (wind.Climate, error) {
 	case r.variables[probabilityKey].Values != nil:
 		return r.rose()
 	}
-	return nil, r.at.errorf("is no wind resource: expected probability; or weibull_a, weibull_k and sector_probability; "+
-		"or time, wind_speed and wind_direction. It has %s", strings.Join(slices.Sorted(maps.Keys(r.variables)), ", "))
+	return nil, r.noResource(slices.Collect(maps.Keys(r.variables)))
+}
+
+func (r *resource) noResource(have []string) error {
+	return r.at.errorf("is no wind resource: expected probability; or weibull_a, weibull_k and sector_probability; "+
+		"or time, wind_speed and wind_direction. It has %s", strings.Join(slices.Sorted(slices.Values(have)), ", "))
 }
 
 // need returns a variable over exactly the dimensions, in this order.
@@ -433,6 +453,11 @@ func (r *resource) checkTimes() error {
 	times := slices.Clone(r.variables[timeDim].Values)
 	for _, text := range r.texts {
 		t, err := time.Parse(time.RFC3339, text)
+		for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} { // without a zone
+			if err != nil {
+				t, err = time.Parse(layout, text)
+			}
+		}
 		if err != nil {
 			return r.errorf(timeDim, "%q: expected a time as in 2023-07-25T00:00:00Z", text)
 		}

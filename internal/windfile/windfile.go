@@ -7,11 +7,15 @@
 package windfile
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"windrow/internal/wind"
 )
@@ -32,9 +36,9 @@ type Stored func(path string) (Layouts, error)
 
 // Layouts are many layouts in one file.
 type Layouts interface {
-	Len() int64                           // how many
-	MostTurbines() int                    // that one may have
-	Layout(i int64) ([]wind.Point, error) // 0 is the first
+	Len() int64                                                // how many
+	MostTurbines() int                                         // that one may have
+	Layout(ctx context.Context, i int64) ([]wind.Point, error) // 0 is the first
 }
 
 // Variable is numbers over named dimensions, in row-major order. A single number
@@ -66,15 +70,19 @@ func extension(name string) string { return strings.ToLower(filepath.Ext(name)) 
 // Turbine reads a turbine: CSV as [wind.ReadTurbine] has it, or YAML of FLORIS or
 // of windIO, whose file may also be that of a farm or of a whole system.
 func (f *Files) Turbine(name string) (turbine wind.Turbine, err error) {
+	path := f.path(name)
 	switch {
 	case extension(name) == ".csv":
-		turbine, err = read(f.path(name), wind.ReadTurbine)
+		turbine, err = read(path, wind.ReadTurbine)
 	case IsYAML(name):
 		turbine, err = f.yamlTurbine(name)
 	default:
 		return wind.Turbine{}, fmt.Errorf("%s: expected a turbine in .csv or .yaml", name)
 	}
 	if err != nil {
+		return wind.Turbine{}, err
+	}
+	if err := checkName(path, turbine.Name); err != nil {
 		return wind.Turbine{}, err
 	}
 	if warning := turbine.Warning(); warning != "" {
@@ -95,7 +103,9 @@ func (f *Files) yamlTurbine(name string) (wind.Turbine, error) {
 	at := root.descend("wind_farm", "turbines")
 	at.used = true
 	turbine, err := at.turbine()
-	f.warnOfUnused(at)
+	if err == nil {
+		f.warnOfUnused(at)
+	}
 	return turbine, err
 }
 
@@ -120,7 +130,7 @@ func (f *Files) Climate(name string, hub float64) (wind.Climate, wind.Air, error
 	}
 	at := root.descend("site", "energy_resource", "wind_resource")
 	climate, turbulence, err := f.resource(at, hub)
-	if turbulence > 0 {
+	if !math.IsNaN(turbulence) {
 		air.Turbulence = turbulence
 	}
 	return climate, air, err
@@ -163,7 +173,11 @@ func (f *Files) Site(name string) (wind.Site, error) {
 	if root.get("site") != nil {
 		f.warnOfSystem(root)
 	}
-	return f.site(root.descend("site"))
+	site, err := f.site(root.descend("site"))
+	if err == nil {
+		err = checkName(f.path(name), site.Name)
+	}
+	return site, err
 }
 
 // WarnOfSystem warns of what a file of a whole system has beside its site and
@@ -206,6 +220,15 @@ func Includes(dir, name string) ([]string, error) {
 		included = append(included, path)
 	}
 	return included, nil
+}
+
+// checkName refuses names that no attribute can hold, or no line show.
+func checkName(path, name string) error {
+	const most = 200
+	if len(name) > most || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("%s: the name %.60q: expected up to %d bytes of text in one line", path, name, most)
+	}
+	return nil
 }
 
 func read[T any](path string, from func(string, io.Reader) (T, error)) (T, error) {

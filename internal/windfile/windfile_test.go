@@ -123,7 +123,7 @@ func TestFormsOfAResource(t *testing.T) {
 	if !ok || !slices.Equal(sectors, wind.WeibullSectors{{Scale: 9, Shape: 2, Frequency: 0.4}, {Scale: 10, Shape: 2.2, Frequency: 0.6}}) {
 		t.Errorf("sectors %+v", sectors)
 	}
-	series, ok := climateOf(t, windOf+"  time: ['2023-07-25T00:00:00Z', '2023-07-25T01:00:00Z', '2023-07-25T02:00:00Z']\n"+
+	series, ok := climateOf(t, windOf+"  time: ['2023-07-25T00:00:00Z', '2023-07-25 01:00:00', '2023-07-25T02:00:00']\n"+
 		"  wind_speed: [5, 6, 3]\n  wind_direction: [0, 350, 360]\n").(wind.Series)
 	if !ok || !slices.Equal(series.Speeds, []float64{5, 6, 3}) || !slices.Equal(series.Directions, []float64{0, 350, 0}) {
 		t.Errorf("series %+v", series)
@@ -154,6 +154,7 @@ func TestResourceThatIsNotRead(t *testing.T) {
 		axes + strings.ReplaceAll(joint, "0.45]]", "-0.45]]"):                                 ":4: probability: has the value -0.45",
 		axes + strings.ReplaceAll(joint, "wind_speed]", "height]"):                            ":4: probability: varies with height: only wind that is the same everywhere",
 		axes + "  probability: {data: [[[1]]], dims: [x, y]}\n":                               ":4: probability: data has 3 dimensions, dims names 2",
+		axes + joint + "  turbulence_intensity: -5\n":                                         ":5: turbulence_intensity: is -5: expected 0 to 1",
 		axes + joint + "  reference_height: 70\n":                                             ":5: reference_height: the wind is at 70 m, the hub at 100 m",
 		axes + joint + "  shear: {alpha: 0.1, h_ref: 70}\n":                                   ":5: shear: the wind is at another height than the hub, which is at 100 m",
 		axes + joint + "  sector_probability: {data: [0.5, 0.5], dims: [wind_direction]}\n":   "probability: sums to 1 over all directions, and to neither",
@@ -188,7 +189,7 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	if _, err := files.Turbine("turbine.yaml"); err != nil {
 		t.Error(err)
 	}
-	want := []string{"wind.yaml:5: turbulence_intensity is not used", "wind.yaml:6: z0 is not used", "turbine.yaml:7: TSR is not used"}
+	want := []string{"wind.yaml:5: turbulence_intensity varies and is not used: wakes that depend on it have 0.1", "wind.yaml:6: z0 is not used", "turbine.yaml:7: TSR is not used"}
 	if !slices.Equal(warnings, want) {
 		t.Errorf("warnings %q", warnings)
 	}
@@ -236,6 +237,10 @@ func TestTurbineThatIsNotRead(t *testing.T) {
 		{"performance:", "behaviour:"}:                                "is no turbine: performance is missing",
 		{"  Ct_curve", "  Ct"}:                                        ":5: Ct_curve is missing",
 		{"power_curve:", "curve:"}:                                    "expected power_curve, Cp_curve, or rated_power",
+		{"name: two megawatts", "name: \"two\\0megawatts\""}:          "expected up to 200 bytes of text in one line",
+		{"rotor_diameter: 80", "rotor_diameter: .inf"}:                ":3: rotor_diameter: expected a number above 0",
+		{"[0.8, 0.1]", "[0.8, .nan]"}:                                 ":6: Ct_values: expected a number",
+		{"[0.8, 0.1]", strings.Repeat("[", 60_000)}:                   ":6: is nested too deeply",
 		{"name: two", "name: two\nname: three"}:                       "mapping key \"name\" already defined",
 		{turbine, "!include turbine.yaml"}:                            "includes itself",
 		{turbine, "performance: !include absent.yaml"}:                ":1: !include absent.yaml: there is no file",
@@ -302,6 +307,11 @@ func TestNetCDF(t *testing.T) {
 	if included, err := windfile.Includes(files.Dir, "wind.yaml"); err != nil || !slices.Equal(included, []string{"rose.nc"}) {
 		t.Errorf("includes %q, %v", included, err)
 	}
+	variables["shear"] = windfile.Variable{Values: []float64{0.1}}
+	if _, _, err := files.Climate("wind.yaml", 100); err == nil || !strings.Contains(err.Error(), "rose.nc: shear: the wind is at another height") {
+		t.Errorf("with shear: %v", err)
+	}
+	delete(variables, "shear")
 	variables["probability"] = windfile.Variable{Dims: []string{"x", "wind_direction"}, Shape: []int{1, 2}, Values: []float64{0.25, 0.75}}
 	if _, _, err := files.Climate("wind.yaml", 100); err == nil || !strings.Contains(err.Error(), "rose.nc: probability: varies with x") {
 		t.Errorf("gridded: %v", err)

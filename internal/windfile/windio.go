@@ -117,12 +117,13 @@ func (n *node) setPower(t *wind.Turbine, speeds, watts []float64, at func(error)
 // cubicCurve reads the curve of which only the ends are given.
 func (n *node) cubicCurve(t *wind.Turbine) error {
 	var c wind.CubicCurve
-	for key, value := range map[string]*float64{
-		"rated_power": &c.Rated, "rated_wind_speed": &c.AtRated, "cutin_wind_speed": &c.CutIn, "cutout_wind_speed": &c.CutOut,
-	} {
+	for _, field := range []struct {
+		key   string
+		value *float64
+	}{{"rated_power", &c.Rated}, {"rated_wind_speed", &c.AtRated}, {"cutin_wind_speed", &c.CutIn}, {"cutout_wind_speed", &c.CutOut}} {
 		var err error
-		if *value, err = n.number(key); err != nil {
-			return n.errorf("expected power_curve, Cp_curve, or rated_power with rated_, cutin_ and cutout_wind_speed (%s)", key)
+		if *field.value, err = n.number(field.key); err != nil {
+			return n.errorf("expected power_curve, Cp_curve, or rated_power with rated_, cutin_ and cutout_wind_speed (%s)", field.key)
 		}
 	}
 	if !(c.CutIn < c.AtRated && c.AtRated < c.CutOut) {

@@ -153,7 +153,7 @@ func (s *System) resource() yaml.MapSlice {
 
 // nested turns row-major numbers into lists of lists.
 func nested(values []float64, shape []int) any {
-	if len(shape) < 2 {
+	if len(shape) < 2 || shape[0] == 0 {
 		return numbers(values)
 	}
 	var rows []any
