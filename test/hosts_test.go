@@ -195,7 +195,7 @@ func TestCommandTravelsToAnotherHost(t *testing.T) {
 	if code := worker.wait(); code != 0 {
 		t.Errorf("exit code %d of the worker on the other host", code)
 	}
-	if text := worker.stderr.String(); !strings.Contains(text, "files of the command fetched") || !strings.Contains(text, "tasks recorded") {
+	if text := worker.stderr.String(); !strings.Contains(text, "files of the run fetched") || !strings.Contains(text, "tasks recorded") {
 		t.Errorf("the worker says:\n%s", text)
 	}
 	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
