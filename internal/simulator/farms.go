@@ -43,14 +43,21 @@ func (e *inputError) Error() string { return e.field + ": " + e.err.Error() }
 func (e *inputError) Unwrap() error { return e.err }
 
 // problemOf gives an error its place in the spec.
-func problemOf(s *spec.Spec, err error) error {
+func problemOf(s *spec.Spec, err error) spec.Problems {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of checkSampling alone
+		var problems spec.Problems
+		for _, e := range joined.Unwrap() {
+			problems = append(problems, problemOf(s, e)...)
+		}
+		return problems
+	}
 	if input, ok := errors.AsType[*inputError](err); ok {
 		return spec.Problems{s.Problem("simulator.windfarm."+input.field, nil, "%v", input.err)}
 	}
 	return spec.Problems{s.Problem("simulator.windfarm", nil, "%v", err)}
 }
 
-// newFarms reads what the spec names. An error is an *inputError.
+// newFarms reads what the spec names. An error is an *inputError, or several.
 func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
 	f := &farms{
 		config: config, climate: wind.TenderWind(), air: wind.StandardAir(),
@@ -76,6 +83,9 @@ func newFarms(config *spec.Windfarm, files *windfile.Files) (*farms, error) {
 	}
 	if err := f.readClimate(files); err != nil {
 		return nil, &inputError{"resource", ofSite(config, config.Resource, err)}
+	}
+	if err := f.checkSampling(); err != nil {
+		return nil, err
 	}
 	if err := f.readLayouts(files); err != nil {
 		return nil, &inputError{"layout", err}
@@ -139,6 +149,12 @@ func (f *farms) readClimate(files *windfile.Files) (err error) {
 			return err
 		}
 	}
+	return nil
+}
+
+// checkSampling tells what is wrong with the directions and speeds at which the
+// climate is used.
+func (f *farms) checkSampling() error {
 	directions, speeds := f.climate.Samples()
 	return errors.Join(
 		checkSampled("directions", directions, f.config.Directions > 0),
@@ -149,9 +165,9 @@ func (f *farms) readClimate(files *windfile.Files) (err error) {
 func checkSampled(axis string, needed, given bool) error {
 	switch {
 	case needed && !given:
-		return fmt.Errorf("%s are missing: this resource is used at those that the spec gives", axis)
+		return &inputError{axis, errors.New("is missing: this resource is used at those that the spec gives")}
 	case given && !needed:
-		return fmt.Errorf("%s are given: this resource has its own, leave them out", axis)
+		return &inputError{axis, errors.New("is given: this resource has its own, leave it out")}
 	}
 	return nil
 }

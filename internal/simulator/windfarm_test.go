@@ -353,7 +353,7 @@ func TestWindfarmFilesThatDoNotFit(t *testing.T) {
 	for windfarm, want := range map[string]string{
 		open + "directions: 36, speeds: 3..25, layout: near.csv":                                                                       "simulator.windfarm.layout: near.csv: two turbines are 100.0 m apart, min_spacing is 251.8 m",
 		open + "directions: 36, speeds: 3..25, layout: none.csv":                                                                       "none.csv: no such file",
-		open + "layout: cluster, resource: rose.csv, directions: 36":                                                                   "simulator.windfarm.resource: directions are given: this resource has its own",
+		open + "layout: cluster, resource: rose.csv, directions: 36":                                                                   "simulator.windfarm.directions: is given: this resource has its own",
 		open + "layout: cluster, resource: wind.nc":                                                                                    `"wind.nc": expected a file (.csv, .tab, .yaml)`,
 		open + "layout: cluster":                                                                                                       "simulator.windfarm.directions: is missing",
 		open + "layout: polygon, directions: 36, speeds: 3..25":                                                                        "site open has the layouts styles, cluster",
