@@ -58,9 +58,7 @@ func (s threeRuns) storm(t *testing.T, r *rand.Rand) {
 		role := func(args ...string) *process {
 			return c.start(t, nil, append(args, "--nats", broker.url, "--exit-when-sealed")...)
 		}
-		for _, p := range []*process{role("producer", "spec.yaml", "--metrics", "127.0.0.1:0"), role("merger", "--run", id, "--metrics", "127.0.0.1:0")} {
-			lasting = append(lasting, p)
-		}
+		lasting = append(lasting, role("producer", "spec.yaml", "--metrics", "127.0.0.1:0"), role("merger", "--run", id, "--metrics", "127.0.0.1:0"))
 		for range s.workers {
 			start := func() *process { return role("worker", "--run", id, "--allow-spec", "spec.yaml") }
 			restart, workers = append(restart, start), append(workers, start())

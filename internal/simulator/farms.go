@@ -44,7 +44,7 @@ func (e *inputError) Unwrap() error { return e.err }
 
 // problemOf gives an error its place in the spec.
 func problemOf(s *spec.Spec, err error) spec.Problems {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of checkSampling alone
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var problems spec.Problems
 		for _, e := range joined.Unwrap() {
 			problems = append(problems, problemOf(s, e)...)
