@@ -147,7 +147,7 @@ func (f *farmReader) writeGroups(out *h5.File) (farms int, err error) {
 			if turbines < 1 || 2*turbines > width {
 				return farms, fmt.Errorf("row %d: %d turbines, with room for %d", first+int64(i), turbines, width/2)
 			}
-			group := exportedGroup{out: out, keys: f.keys(), layout: values[0][i*width : i*width+2*turbines], aep: values[1][i], row: i, singles: singles}
+			group := exportedGroup{out: out, keys: f.spec.KeyNames(), layout: values[0][i*width : i*width+2*turbines], aep: values[1][i], row: i, singles: singles}
 			if err := group.write(attributes); err != nil {
 				return farms, fmt.Errorf("row %d: %w", first+int64(i), err)
 			}

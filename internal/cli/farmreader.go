@@ -56,18 +56,6 @@ func (f *farmReader) open(columns map[string]int) error {
 // config returns the model.
 func (f *farmReader) config() *spec.Windfarm { return f.spec.Simulator.Windfarm }
 
-// keys returns the names of the keys.
-func (f *farmReader) keys() []string {
-	if f.spec.Tasks.File != "" {
-		return f.spec.Tasks.Key
-	}
-	var names []string
-	for _, axis := range f.spec.Tasks.Matrix {
-		names = append(names, axis.Name)
-	}
-	return names
-}
-
 // has tells whether a group is in the root, and if not, what to tell.
 func (f *farmReader) has(group, what string) error {
 	if slices.Contains(f.groups, group) {

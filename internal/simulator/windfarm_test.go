@@ -38,6 +38,11 @@ output: {file: test.h5}
 func loadWindfarm(t testing.TB, dir, tasks, spacing string) *spec.Spec {
 	t.Helper()
 	text := strings.NewReplacer("%TASKS%", tasks, "%SPACING%", spacing).Replace(windfarmSpec)
+	return loadText(t, dir, text)
+}
+
+func loadText(t testing.TB, dir, text string) *spec.Spec {
+	t.Helper()
 	path := filepath.Join(dir, "spec.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -235,16 +240,7 @@ var rowDigests = map[string]string{
 // loadOpen returns a spec of farms without a boundary.
 func loadOpen(t testing.TB, tasks, windfarm string) *spec.Spec {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "spec.yaml")
-	text := "version: 1\nname: test\nseed: 42\ntasks: {matrix: {" + tasks + "}}\nsimulator:\n  windfarm: {" + windfarm + "}\noutput: {file: test.h5}\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := spec.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return loadText(t, t.TempDir(), "version: 1\nname: test\nseed: 42\ntasks: {matrix: {"+tasks+"}}\nsimulator:\n  windfarm: {"+windfarm+"}\noutput: {file: test.h5}\n")
 }
 
 const styles = "site: open, turbine: nrel_5mw, layout: styles, min_spacing: 2.5D, wake: jensen/pywake, directions: 36, speeds: 3..25, split: 60/20/20"

@@ -426,7 +426,7 @@ func (s *Spec) checkColumnsBelong() Problems {
 func (s *Spec) checkColumns() Problems {
 	var problems Problems
 	taken := map[string]bool{}
-	for _, key := range s.keyNames() {
+	for _, key := range s.KeyNames() {
 		taken[key], taken[key+table.CodeSuffix] = true, true
 	}
 	for i, c := range s.Columns {

@@ -53,8 +53,8 @@ func (s *Spec) TaskCount() (int64, error) {
 	return s.list.Count(), nil
 }
 
-// keyNames returns the names of the keys in their order.
-func (s *Spec) keyNames() []string {
+// KeyNames returns the names of the keys in their order.
+func (s *Spec) KeyNames() []string {
 	names := slices.Clone(s.Tasks.Key)
 	for _, axis := range s.Tasks.Matrix {
 		names = append(names, axis.Name)

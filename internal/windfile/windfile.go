@@ -2,8 +2,8 @@
 // files in which people keep them: CSV, YAML of FLORIS, windIO's YAML with the
 // files that it includes, and WAsP's .tab.
 //
-// What a file says that has no effect here is a warning, and what would have
-// one that windrow cannot compute is an error. Both name the line.
+// What a file says that has no effect here is a warning. Wind that varies over
+// the site, or is at another height than the hub, is an error.
 package windfile
 
 import (
