@@ -38,6 +38,10 @@ func TestShuffle(t *testing.T) {
 					}
 				}
 			}
+			back := make([]byte, len(src))
+			if unshuffle(back, dst, element); !bytes.Equal(back, src) {
+				t.Fatalf("%d elements of %d bytes are others when they come back", n, element)
+			}
 		}
 	}
 }
@@ -131,5 +135,17 @@ func BenchmarkFletcher32(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
 		fletcher32(data)
+	}
+}
+
+func BenchmarkUnshuffle(b *testing.B) {
+	src, dst := make([]byte, 128<<10), make([]byte, 128<<10)
+	for _, element := range []int{4, 8} {
+		b.Run(strconv.Itoa(element), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				unshuffle(dst, src, element)
+			}
+		})
 	}
 }

@@ -56,3 +56,25 @@ func (d *Dataset) WriteChunk(first int64, chunk []byte) error {
 		return check(C.h5_write_chunk(id, C.hsize_t(first), C.size_t(len(chunk)), unsafe.Pointer(&chunk[0])))
 	})
 }
+
+// ReadChunk reads the chunk that begins with row first, as it is in the file,
+// into the buffer, and returns what of the buffer it is. A chunk that is not in
+// the file, is larger than the buffer, or was written without one of the
+// filters is an error.
+func (d *Dataset) ReadChunk(first int64, buffer []byte) ([]byte, error) {
+	err := callOn(d.dataset, "read", d.name, func(id C.hid_t) error {
+		size := int64(C.h5_chunk_size(id, C.hsize_t(first)))
+		if size < 0 {
+			return errNoReason
+		}
+		if size == 0 || size > int64(len(buffer)) {
+			return fmt.Errorf("the chunk of row %d has %d bytes: 1 to %d are possible", first, size, len(buffer))
+		}
+		buffer = buffer[:size]
+		return check(C.h5_read_chunk(id, C.hsize_t(first), unsafe.Pointer(&buffer[0])))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return buffer, nil
+}

@@ -221,6 +221,19 @@ herr_t h5_write_chunk(hid_t dataset, hsize_t first, size_t size, const void *chu
   return H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, at, size, chunk);
 }
 
+int64_t h5_chunk_size(hid_t dataset, hsize_t first) {
+  hsize_t at[H5S_MAX_RANK] = {first}, bytes;
+  if (H5Dget_chunk_storage_size(dataset, at, &bytes) < 0 || bytes > INT64_MAX) return -1;
+  return (int64_t)bytes;
+}
+
+herr_t h5_read_chunk(hid_t dataset, hsize_t first, void *chunk) {
+  hsize_t at[H5S_MAX_RANK] = {first};
+  uint32_t skipped; // a bit for each filter that was not applied
+  if (H5Dread_chunk(dataset, H5P_DEFAULT, at, &skipped, chunk) < 0) return -1;
+  return skipped == 0 ? 0 : OTHER;
+}
+
 int64_t h5_offset(hid_t dataset) {
   haddr_t offset = H5Dget_offset(dataset);
   return offset == HADDR_UNDEF ? -1 : (int64_t)offset;

@@ -30,6 +30,8 @@ herr_t h5_create_dataset(hid_t file, const char *name, int kind, size_t length, 
 herr_t h5_write_scalar(hid_t dataset, int kind, const void *value);
 int h5_layout(hid_t dataset, hsize_t *chunk_rows, int *level);
 herr_t h5_write_chunk(hid_t dataset, hsize_t first, size_t size, const void *chunk);
+int64_t h5_chunk_size(hid_t dataset, hsize_t first); // as it is in the file
+herr_t h5_read_chunk(hid_t dataset, hsize_t first, void *chunk);
 int64_t h5_offset(hid_t dataset);
 int h5_is_type(hid_t dataset, int kind, size_t length);
 int h5_is_plain(hid_t dataset); // neither pointers nor members in its elements
