@@ -133,15 +133,32 @@ static uint64_t chunk_number(int rank, const hsize_t *dims, const hsize_t *chunk
   return number;
 }
 
+// What is to be added to the address of a chunk: before 1.14.4 libhdf5 leaves the
+// user block out of it, though not out of H5Dget_offset.
+static herr_t before_chunks(hid_t dataset, hsize_t *bytes) {
+#if H5_VERSION_GE(1, 14, 4)
+  (void)dataset;
+  *bytes = 0;
+  return 0;
+#else
+  hid_t file = H5Iget_file_id(dataset), creation = file < 0 ? -1 : H5Fget_create_plist(file);
+  herr_t status = creation < 0 ? -1 : H5Pget_userblock(creation, bytes);
+  if (creation >= 0) H5Pclose(creation);
+  if (file >= 0) H5Fclose(file);
+  return status;
+#endif
+}
+
 // The chunks of a dataset, and their number, of which there may be more; the
 // rows of a chunk, and how many chunks a row is in.
 int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across) {
-  hsize_t n = 0, at[H5S_MAX_RANK], dims[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
+  hsize_t n = 0, before, at[H5S_MAX_RANK], dims[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
   hid_t space = H5Dget_space(dataset), creation = H5Dget_create_plist(dataset);
   int rank = h5_rank(dataset, dims, H5S_MAX_RANK);
   herr_t status = space < 0 || creation < 0 || rank < 0 || H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != rank
                       ? -1
                       : H5Dget_num_chunks(dataset, space, &n);
+  if (status >= 0) status = before_chunks(dataset, &before);
   *rows = 1, *across = 1;
   for (int i = 0; status >= 0 && i < rank; i++) {
     if (chunk[i] == 0) status = -1;
@@ -154,7 +171,7 @@ int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *row
     status = H5Dget_chunk_info(dataset, space, i, at, &chunks[i].skipped, &address, &bytes);
     chunks[i].first = at[0];
     chunks[i].number = chunk_number(rank, dims, chunk, at);
-    chunks[i].address = address;
+    chunks[i].address = address + before;
     chunks[i].bytes = bytes;
   }
   if (creation >= 0) H5Pclose(creation);

@@ -2,6 +2,8 @@ package h5_test
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"testing"
 
 	"windrow/internal/h5"
@@ -49,4 +51,45 @@ func TestReadAny(t *testing.T) {
 		closed(t, d)
 	}
 	closed(t, f)
+}
+
+// TestChunksBehindAUserBlock is about files of MATLAB, which begin with 512 bytes
+// of their own: addresses are those in the file.
+func TestChunksBehindAUserBlock(t *testing.T) {
+	t.Parallel()
+	f, path := create(t, h5.V108)
+	content := bytes.Repeat([]byte("windrow "), 4)
+	d := dataset(t)(f.CreateChunked("x", h5.Type{Kind: h5.Float64}, []int64{4}, 4, 0))
+	if err := d.WriteChunk(0, content); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, d)
+	d = dataset(t)(f.Create("y", h5.Type{Kind: h5.Float64}, []int64{4}))
+	if err := d.Write(0, 4, content); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, d)
+	closed(t, f)
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored = append(make([]byte, 512), stored...)
+	if err := os.WriteFile(path, stored, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, path)
+	x, y := dataset(t)(f.Dataset("x")), dataset(t)(f.Dataset("y"))
+	chunks, err := x.Chunks(1)
+	piece, errPiece := y.Offset()
+	if err := errors.Join(err, errPiece); err != nil || len(chunks.All) != 1 {
+		t.Fatalf("chunks %v, %v", chunks, err)
+	}
+	for what, at := range map[string]int64{"chunk": int64(chunks.All[0].Address), "piece": piece} {
+		if !bytes.HasPrefix(stored[at:], content) {
+			t.Errorf("the %s is not at %d", what, at)
+		}
+	}
+	closed(t, x)
+	closed(t, y)
 }
