@@ -31,8 +31,9 @@ func newCheck(a *app) *cobra.Command {
 		Long: `Say which of any HDF5 files are corrupt, and why: not there, empty, not HDF5,
 stopped before it was closed, a dataset that is missing, that cannot be read
 to its end or is of another length than the others, a number that is NaN or
-infinite. NaN in a row of several numbers is padding, and allowed. Text of
-variable length is not read.
+infinite; a dataset that lies where it cannot, as on top of another. NaN in a row
+of several numbers is padding, and allowed. Text of variable length is not read,
+nor what --require does not name.
 
 --key also finds rows that have the key of an earlier row, in the same file or
 in one before it.

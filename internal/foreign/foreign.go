@@ -25,9 +25,10 @@ var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
 // of every one there if none is required, and returns their common number of
 // rows, the size of the first dimension; of a damaged file the largest that
 // could be read. An error says in words what is wrong
-// with the file: it does not open, a dataset is missing or cannot be read, or
-// lies where it cannot, lengths differ, a number with one value a row is NaN or infinite, or one of
-// several is infinite. NaN among several is padding.
+// with the file: it does not open, a dataset is missing or cannot be read,
+// lengths differ, a number with one value a row is NaN or infinite, or one of
+// several is infinite; or any dataset of the root, required or not, lies where it
+// cannot. NaN among several is padding.
 func Check(path string, required []string) (rows int64, err error) {
 	f, err := h5.Open(path)
 	if err != nil {
@@ -61,6 +62,18 @@ func Check(path string, required []string) (rows int64, err error) {
 		}
 		return rows, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
 	}
+	others, err := f.Members("/")
+	if err != nil {
+		return rows, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
+	}
+	for _, name := range others.Datasets {
+		if slices.Contains(required, name) {
+			continue
+		}
+		if err := locate(f, name, places); err != nil {
+			return rows, err
+		}
+	}
 	return rows, places.check()
 }
 
@@ -90,7 +103,7 @@ func check(f *h5.File, name string, places *places) (rows int64, err error) {
 	if len(dims) == 0 {
 		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
 	}
-	if err := places.add(name, d, dims); err != nil {
+	if err := places.add(name, d); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	if !d.Plain() { // variable-length text and the like: only its length is known
@@ -100,6 +113,19 @@ func check(f *h5.File, name string, places *places) (rows int64, err error) {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	return dims[0], nil
+}
+
+// locate looks at where a dataset lies, and does not read it.
+func locate(f *h5.File, name string, places *places) (err error) {
+	d, err := f.Dataset(name)
+	if err != nil {
+		return fmt.Errorf("dataset %s cannot be opened: %w", name, inWords(err))
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := places.add(name, d); err != nil {
+		return fmt.Errorf("dataset %s: %w", name, err)
+	}
+	return nil
 }
 
 // Limits of what is read at a time, and of what a row may hold.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"os"
 	"slices"
 
@@ -18,14 +17,25 @@ const mostChunks = 4096
 // place is where something of a dataset lies in its file.
 type place struct {
 	dataset      string
+	what         part
 	address, end uint64
-	row          uint64 // the first that is there
+	row          uint64 // of a chunk: the first
 }
+
+// part is what of a dataset lies at a place.
+type part int
+
+const (
+	header part = iota
+	piece       // all of its values
+	chunk
+)
 
 // places are those of all that was looked at in a file.
 type places struct {
 	size  uint64 // of the file
 	found []place
+	names map[uint64]string // of the dataset whose header is at an address
 }
 
 func newPlaces(path string) (*places, error) {
@@ -33,24 +43,54 @@ func newPlaces(path string) (*places, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &places{size: uint64(info.Size())}, nil //nolint:gosec // a size is not negative
+	return &places{size: uint64(info.Size()), names: map[uint64]string{}}, nil //nolint:gosec // a size is not negative
 }
 
 // add looks at where a dataset lies, before libhdf5 reads it: a chunk of less
 // bytes than its checksum has makes it crash, and one that seems to have skipped
 // its filters is read as it is, without an error.
-func (p *places) add(name string, d *h5.Dataset, dims []int64) error {
+func (p *places) add(name string, d *h5.Dataset) error {
+	if _, known, err := p.addHeader(name, d); err != nil || known {
+		return err
+	}
+	_, err := p.addValues(name, d, func(c h5.Chunk, err error) error {
+		if err != nil {
+			return fmt.Errorf("the chunk of row %d: %w", c.First, err)
+		}
+		return nil
+	})
+	return err
+}
+
+// addHeader adds the header of a dataset. If it was there before under another
+// name, that name is returned.
+func (p *places) addHeader(name string, d *h5.Dataset) (other string, known bool, err error) {
+	h, err := d.Header()
+	if err != nil {
+		return "", false, fmt.Errorf("its header cannot be found: %w", inWords(err))
+	}
+	if other, known = p.names[h.Address]; !known {
+		p.names[h.Address] = name
+		p.found = append(p.found, place{name, header, h.Address, h.Address + h.Bytes, 0})
+	}
+	return other, known, nil
+}
+
+// addValues adds where the values of a dataset lie, and returns its chunks; the
+// zero Chunks: it has none. Each is told of every chunk that is looked at, and of
+// what is wrong with it. A chunk that is wrong is not added: where it lies says
+// nothing about others.
+func (p *places) addValues(name string, d *h5.Dataset, each func(h5.Chunk, error) error) (h5.Chunks, error) {
 	filters, chunkBytes, err := d.Filters()
 	if err != nil {
-		return fmt.Errorf("its filters cannot be read: %w", inWords(err))
+		return h5.Chunks{}, fmt.Errorf("its filters cannot be read: %w", inWords(err))
 	}
 	if chunkBytes == 0 {
-		p.addPiece(name, d, dims)
-		return nil
+		return h5.Chunks{}, p.addPiece(name, d)
 	}
 	chunks, err := d.Chunks(mostChunks)
 	if err != nil {
-		return fmt.Errorf("its chunks cannot be found: %w", inWords(err))
+		return chunks, fmt.Errorf("its chunks cannot be found: %w", inWords(err))
 	}
 	seen := map[uint64]bool{}
 	for _, c := range chunks.All {
@@ -58,104 +98,37 @@ func (p *places) add(name string, d *h5.Dataset, dims []int64) error {
 		if err == nil && seen[c.Number] {
 			err = errors.New("it is there twice")
 		}
-		if err != nil {
-			return fmt.Errorf("the chunk of row %d: %w", c.First, err)
-		}
 		seen[c.Number] = true
-		p.found = append(p.found, place{name, c.Address, c.Address + c.Bytes, c.First})
-	}
-	return nil
-}
-
-// wary returns an error if one of n rows of a damaged file, which perhaps nobody
-// has closed, lies beyond the end of the file, or is in a chunk that is not there,
-// that add would not have, or that lies on top of another.
-func (p *places) wary(d *h5.Dataset, unclosed bool, first, n int64) error {
-	filters, chunkBytes, err := d.Filters()
-	if err != nil {
-		return err
-	}
-	if chunkBytes == 0 {
-		return p.within(d, first+n)
-	}
-	chunks, err := d.Chunks(mostChunks)
-	if err != nil {
-		return err
-	}
-	switch {
-	case chunks.Stored > mostChunks && unclosed: // whose end is missing
-		return fmt.Errorf("its %d chunks are too many to look at each", chunks.Stored)
-	case chunks.Stored > mostChunks:
-		return nil
-	}
-	sound := map[uint64]uint64{} // how many there are of the same rows
-	seen := map[uint64]bool{}
-	for _, c := range chunks.All {
-		if p.judge(c, filters, rawBytes(d, chunkBytes)) == nil && !seen[c.Number] {
-			sound[c.First/chunks.Rows]++
-		} else {
-			sound[c.First/chunks.Rows] = 0
+		if err == nil {
+			p.found = append(p.found, place{name, chunk, c.Address, c.Address + c.Bytes, c.First})
 		}
-		seen[c.Number] = true
-		p.found = append(p.found, place{"", c.Address, c.Address + c.Bytes, c.First})
-	}
-	for _, both := range p.overlaps() {
-		delete(sound, both[0].row/chunks.Rows)
-		delete(sound, both[1].row/chunks.Rows)
-	}
-	for at := uint64(first) / chunks.Rows; at*chunks.Rows < uint64(first+n); at++ { //nolint:gosec // not negative
-		if sound[at] != chunks.Across {
-			return fmt.Errorf("the chunk of row %d is not there, or not what it should be", at*chunks.Rows)
+		if err := each(c, err); err != nil {
+			return chunks, err
 		}
 	}
-	return nil
+	return chunks, nil
 }
-
-// within returns an error if the first rows of a dataset that is in one piece are
-// not all within the file.
-func (p *places) within(d *h5.Dataset, rows int64) error {
-	at, err := d.Offset()
-	if err != nil { // it has no place of its own
-		return nil //nolint:nilerr // as the values of the smallest datasets, which are in the metadata
-	}
-	dims, err := d.Dims()
-	if err != nil {
-		return err
-	}
-	size := uint64(max(0, d.ElementBytes()))
-	if !d.Plain() {
-		size = max(size, referenceBytes)
-	}
-	for _, n := range append([]int64{rows}, dims[min(1, len(dims)):]...) {
-		high, low := bits.Mul64(size, uint64(max(0, n)))
-		if high > 0 {
-			return errBeyond
-		}
-		size = low
-	}
-	if uint64(at) > p.size || size > p.size-uint64(at) { //nolint:gosec // not negative
-		return errBeyond
-	}
-	return nil
-}
-
-// referenceBytes is the size in a file of a reference to text of any length.
-const referenceBytes = 16
 
 var errBeyond = errors.New("it lies beyond the end of the file")
 
-// addPiece adds a dataset that is in one piece, if it has a place of its own.
-func (p *places) addPiece(name string, d *h5.Dataset, dims []int64) {
+// addPiece adds the values of a dataset that is in one piece, if they have a place
+// of their own.
+func (p *places) addPiece(name string, d *h5.Dataset) error {
+	dims, err := d.Dims()
+	if err != nil {
+		return fmt.Errorf("its shape cannot be read: %w", inWords(err))
+	}
 	bytes := uint64(max(0, d.ElementBytes()))
 	for _, n := range dims {
 		if n > 0 && bytes > math.MaxInt64/uint64(n) {
-			return
+			return nil
 		}
 		bytes *= uint64(max(0, n))
 	}
 	if at, err := d.Offset(); err == nil && bytes > 0 {
-		p.found = append(p.found, place{name, uint64(at), uint64(at) + bytes, 0}) //nolint:gosec // not negative
+		p.found = append(p.found, place{name, piece, uint64(at), uint64(at) + bytes, 0}) //nolint:gosec // not negative
 	}
+	return nil
 }
 
 func (p *places) judge(c h5.Chunk, filters []h5.Filter, raw uint64) error {
@@ -203,12 +176,17 @@ func judgeChunk(c h5.Chunk, filters []h5.Filter, raw uint64) error {
 	return nil
 }
 
-// overlaps returns what lies on top of each other.
+// overlaps returns pairs of what lies on top of each other. Each piece that lies
+// on another one is in a pair.
 func (p *places) overlaps() (pairs [][2]place) {
 	slices.SortFunc(p.found, func(a, b place) int { return cmp.Compare(a.address, b.address) })
-	for i := 1; i < len(p.found); i++ {
-		if before, next := p.found[i-1], p.found[i]; next.address < before.end {
-			pairs = append(pairs, [2]place{before, next})
+	var furthest place
+	for _, next := range p.found {
+		if next.address < furthest.end {
+			pairs = append(pairs, [2]place{furthest, next})
+		}
+		if next.end > furthest.end {
+			furthest = next
 		}
 	}
 	return pairs
@@ -217,11 +195,15 @@ func (p *places) overlaps() (pairs [][2]place) {
 // check returns an error if two pieces lie on top of each other.
 func (p *places) check() error {
 	pairs := p.overlaps()
-	switch {
-	case len(pairs) == 0:
+	if len(pairs) == 0 {
 		return nil
-	case pairs[0][0].dataset == pairs[0][1].dataset:
-		return fmt.Errorf("dataset %s: two chunks lie on top of each other", pairs[0][0].dataset)
 	}
-	return fmt.Errorf("datasets %s and %s lie on top of each other", pairs[0][0].dataset, pairs[0][1].dataset)
+	a, b := pairs[0][0], pairs[0][1]
+	switch {
+	case a.dataset != b.dataset:
+		return fmt.Errorf("datasets %s and %s lie on top of each other", a.dataset, b.dataset)
+	case a.what != b.what:
+		return fmt.Errorf("dataset %s lies on top of its own header", a.dataset)
+	}
+	return fmt.Errorf("dataset %s: two chunks lie on top of each other", a.dataset)
 }

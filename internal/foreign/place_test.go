@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"windrow/internal/chunk"
@@ -98,7 +99,7 @@ func TestChunksThatNoLibraryStores(t *testing.T) {
 		}
 		for _, row := range []int64{0, 31, 32, 63, 64, 95} {
 			readable := row/32 != 1 && (c.alsoUnreadable == 0 || row/32 != c.alsoUnreadable/32)
-			rows, err := reader.ReadWary(t.Context(), path, "aep", row, 1)
+			rows, err := reader.ReadWary(t.Context(), path, "aep", []string{"aep"}, row, 1)
 			if (err == nil) != readable || readable && !bytes.Equal(rows.Bytes, bytesOf([]float64{float64(row)})) {
 				t.Errorf("%s: row %d: %v, %v", name, row, rows.Bytes, err)
 			}
@@ -139,7 +140,7 @@ func TestRowsOfAFileThatWasCut(t *testing.T) {
 			}
 			saved := 0
 			for row := range int64(96) {
-				rows, err := reader.ReadWary(t.Context(), path, "aep", row, 1)
+				rows, err := reader.ReadWary(t.Context(), path, "aep", []string{"aep"}, row, 1)
 				if err == nil && !bytes.Equal(rows.Bytes, bytesOf([]float64{c.first + float64(row)})) {
 					t.Fatalf("%s without its last %d bytes: row %d is %v", name, cut, row, rows.Bytes)
 				}
@@ -152,4 +153,83 @@ func TestRowsOfAFileThatWasCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestChunkOnAnotherDataset has one chunk of a dataset point to where something of
+// another one lies. It is found though the dataset is not required, as merge copies
+// it; and neither can be read, as nobody knows which of them is right.
+func TestChunkOnAnotherDataset(t *testing.T) {
+	t.Parallel()
+	reader := reader(t, foreign.DefaultLimits, "play-reader")
+	content, aep, wake := twoColumns(t)
+	at := bytes.Index(content, binary.LittleEndian.AppendUint64(nil, wake.chunks[1].Address))
+	for name, c := range map[string]struct {
+		address uint64
+		lost    map[string][]int64 // by dataset the first rows of chunks that cannot be read
+		want    string
+	}{
+		"as it was":             {wake.chunks[1].Address, nil, ""},
+		"a chunk":               {aep.chunks[2].Address, map[string][]int64{"aep": {64}, "wake": {32}}, "datasets aep and wake lie on top of each other"},
+		"on two chunks":         {aep.chunks[1].Address - 8, map[string][]int64{"aep": {0, 32}, "wake": {32}}, "datasets aep and wake lie on top of each other"},
+		"the header of another": {aep.header.Address + 8, map[string][]int64{"wake": {32}}, "datasets aep and wake lie on top of each other"},
+		"its own header":        {wake.header.Address - 8, map[string][]int64{"wake": {32}}, "dataset wake lies on top of its own header"},
+	} {
+		binary.LittleEndian.PutUint64(content[at:], c.address)
+		path := filepath.Join(t.TempDir(), "mutant.h5")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := reader.Check(t.Context(), path, []string{"aep"})
+		if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		for _, dataset := range []string{"aep", "wake"} {
+			for row := int64(0); row < 96; row += 32 {
+				rows, err := reader.ReadWary(t.Context(), path, dataset, []string{"aep", "wake"}, row, 1)
+				if (err != nil) != slices.Contains(c.lost[dataset], row) {
+					t.Errorf("%s: row %d of %s: %v, %v", name, row, dataset, rows.Bytes, err)
+				}
+			}
+		}
+	}
+}
+
+// stored is where a dataset lies.
+type stored struct {
+	header h5.Header
+	chunks []h5.Chunk
+}
+
+// twoColumns makes a file of two datasets of 96 numbers in 3 chunks each.
+func twoColumns(t *testing.T) (content []byte, aep, wake stored) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "two.h5")
+	f, err := h5.Create(path, h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, about := range map[string]*stored{"aep": &aep, "wake": &wake} {
+		d, err := f.CreateChunked(name, h5.Type{Kind: h5.Float64}, []int64{96}, 32, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for first := int64(0); first < 96; first += 32 {
+			if err := d.WriteChunk(first, bytes.Repeat([]byte{byte(len(name))}, 32*8)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all, err := d.Chunks(3)
+		header, errHeader := d.Header()
+		if err := errors.Join(err, errHeader, d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		*about = stored{header, all.All}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if content, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return content, aep, wake
 }

@@ -94,9 +94,10 @@ func (r *Reader) Read(ctx context.Context, path, dataset string, first, n int64)
 
 // ReadWary is Read of a file that Check has found to be damaged, or that its
 // writer did not close: rows cannot be read that lie beyond the end of the file,
-// or in a chunk that Check would refuse for where it lies.
-func (r *Reader) ReadWary(ctx context.Context, path, dataset string, first, n int64) (Rows, error) {
-	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, First: first, Rows: n, Wary: true})
+// or in a chunk that Check would refuse for where it lies, as on top of one of the
+// datasets beside it.
+func (r *Reader) ReadWary(ctx context.Context, path, dataset string, beside []string, first, n int64) (Rows, error) {
+	return r.read(ctx, question{Ask: askRead, Path: path, Object: dataset, Beside: beside, First: first, Rows: n, Wary: true})
 }
 
 func (r *Reader) read(ctx context.Context, q question) (Rows, error) {

@@ -27,9 +27,10 @@ type question struct {
 	Object   string        `json:"object,omitempty"`   // a group, or a dataset to read
 	First    int64         `json:"first,omitempty"`
 	Rows     int64         `json:"rows,omitempty"`
-	Wary     bool          `json:"wary,omitempty"` // of where they lie
-	Clock    time.Duration `json:"clock"`          // of CPU time
-	Memory   uint64        `json:"memory"`         // bytes
+	Wary     bool          `json:"wary,omitempty"`   // of where they lie
+	Beside   []string      `json:"beside,omitempty"` // of the object: datasets that it may lie on top of
+	Clock    time.Duration `json:"clock"`            // of CPU time
+	Memory   uint64        `json:"memory"`           // bytes
 }
 
 // What may be asked.
@@ -59,7 +60,8 @@ const (
 // Serve answers questions about files until in ends, in a process that may die
 // of them.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	return serve(in, out, func(q question) (answer, error) { return examine(ctx, q) })
+	var e examiner
+	return serve(in, out, func(q question) (answer, error) { return e.examine(ctx, q) })
 }
 
 func serve(in io.Reader, out io.Writer, examine func(question) (answer, error)) error {
@@ -158,14 +160,18 @@ func readLine(from *bufio.Reader) (line []byte, err error) {
 	return nil, errors.New("an answer without an end")
 }
 
-func examine(ctx context.Context, q question) (a answer, err error) {
+// examiner answers questions. It keeps what it saw of the last damaged file: rows
+// of it are asked for block by block.
+type examiner struct{ last *survey }
+
+func (e *examiner) examine(ctx context.Context, q question) (a answer, err error) {
 	switch q.Ask {
 	case askCheck:
 		a.Rows, a.Digest, err = checkFile(ctx, q.Path, q.Required)
 	case askList:
 		a.Group, err = list(q)
 	case askRead:
-		a.Data, err = readRows(q)
+		a.Data, err = e.readRows(q)
 	default:
 		err = fmt.Errorf("nobody knows how to %s", q.Ask)
 	}
@@ -252,7 +258,7 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 }
 
 // readRows returns rows of a dataset.
-func readRows(q question) (rows Rows, err error) {
+func (e *examiner) readRows(q question) (rows Rows, err error) {
 	name, first, n := q.Object, q.First, q.Rows
 	f, unclosed, err := q.open()
 	if err != nil {
@@ -268,11 +274,12 @@ func readRows(q question) (rows Rows, err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	if q.Wary {
-		places, err := newPlaces(q.Path)
-		if err == nil {
-			err = places.wary(d, unclosed, first, n)
+		if !e.last.covers(q.Path, name, unclosed) {
+			if e.last, err = newSurvey(f, q.Path, unclosed, append(q.Beside, name)); err != nil {
+				return rows, err
+			}
 		}
-		if err != nil {
+		if err := e.last.allows(name, d, first, n); err != nil {
 			return rows, fmt.Errorf("dataset %s: %w", name, inWords(err))
 		}
 	}

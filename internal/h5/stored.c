@@ -133,6 +133,25 @@ static uint64_t chunk_number(int rank, const hsize_t *dims, const hsize_t *chunk
   return number;
 }
 
+static herr_t user_block(hid_t dataset, hsize_t *bytes) {
+  hid_t file = H5Iget_file_id(dataset), creation = file < 0 ? -1 : H5Fget_create_plist(file);
+  herr_t status = creation < 0 ? -1 : H5Pget_userblock(creation, bytes);
+  if (creation >= 0) H5Pclose(creation);
+  if (file >= 0) H5Fclose(file);
+  return status;
+}
+
+// Where the header of a dataset lies. It is of 0 bytes if it is in several pieces.
+// The call is an early one that all versions have in the same form.
+herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes) {
+  H5G_stat_t about;
+  hsize_t before;
+  if (H5Gget_objinfo(dataset, ".", 0, &about) < 0 || user_block(dataset, &before) < 0) return -1;
+  *address = about.objno[0] + before; // the second is for addresses that do not fit in one
+  *bytes = about.ohdr.nchunks == 1 ? about.ohdr.size : 0;
+  return 0;
+}
+
 // What is to be added to the address of a chunk: before 1.14.4 libhdf5 leaves the
 // user block out of it, though not out of H5Dget_offset.
 static herr_t before_chunks(hid_t dataset, hsize_t *bytes) {
@@ -141,11 +160,7 @@ static herr_t before_chunks(hid_t dataset, hsize_t *bytes) {
   *bytes = 0;
   return 0;
 #else
-  hid_t file = H5Iget_file_id(dataset), creation = file < 0 ? -1 : H5Fget_create_plist(file);
-  herr_t status = creation < 0 ? -1 : H5Pget_userblock(creation, bytes);
-  if (creation >= 0) H5Pclose(creation);
-  if (file >= 0) H5Fclose(file);
-  return status;
+  return user_block(dataset, bytes);
 #endif
 }
 

@@ -186,6 +186,23 @@ func (d *Dataset) Filters() (filters []Filter, chunkBytes int64, err error) {
 	return filters, chunkBytes, err
 }
 
+// Header is where the header of a dataset lies in its file. Names of the same
+// address are of the same dataset.
+type Header struct {
+	Address, Bytes uint64 // 0 bytes: it is in several pieces
+}
+
+// Header returns where the header of the dataset lies.
+func (d *Dataset) Header() (h Header, err error) {
+	err = callOn(d.dataset, "find the header of", d.name, func(id C.hid_t) error {
+		var address, bytes C.uint64_t
+		err := check(C.h5_header(id, &address, &bytes))
+		h = Header{uint64(address), uint64(bytes)}
+		return err
+	})
+	return h, err
+}
+
 // Chunk is a chunk as the index of a dataset has it.
 type Chunk struct {
 	First          uint64 // row

@@ -120,6 +120,7 @@ func damaged(format string, args ...any) error {
 type tabular struct {
 	reader *foreign.Reader
 	source Source
+	beside []string // all that is in the root
 	key    []string
 	find   *Find
 	budget int // how many more reads may fail
@@ -142,6 +143,9 @@ func cost(damage *foreign.DamagedError) int {
 
 func (t *tabular) open(path string, root foreign.Group, required []string) error {
 	t.source = Source{Path: path, Rows: math.MaxInt64}
+	for _, d := range root.Datasets {
+		t.beside = append(t.beside, d.Name)
+	}
 	for _, name := range required {
 		i := slices.IndexFunc(root.Datasets, func(d foreign.Dataset) bool { return d.Name == name })
 		if i < 0 {
@@ -200,13 +204,15 @@ func (t *tabular) records(ctx context.Context, each func(Record) error) error {
 
 // read reads rows of all columns.
 func (t *tabular) read(ctx context.Context, first, n int64) ([]cell, error) {
-	read := t.reader.Read
-	if t.find.Damage != "" {
-		read = t.reader.ReadWary
-	}
 	cells := make([]cell, len(t.source.Columns))
 	for i, c := range t.source.Columns {
-		rows, err := read(ctx, t.source.Path, c.Name, first, n)
+		var rows foreign.Rows
+		var err error
+		if t.find.Damage == "" {
+			rows, err = t.reader.Read(ctx, t.source.Path, c.Name, first, n)
+		} else {
+			rows, err = t.reader.ReadWary(ctx, t.source.Path, c.Name, t.beside, first, n)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -350,7 +356,10 @@ func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Rec
 func (g *grouped) read(ctx context.Context, name string) (rec Record, err error) {
 	list, readRows := g.reader.List, g.reader.Read
 	if g.unclosed {
-		list, readRows = g.reader.ListWary, g.reader.ReadWary
+		list = g.reader.ListWary
+		readRows = func(ctx context.Context, path, dataset string, first, n int64) (foreign.Rows, error) {
+			return g.reader.ReadWary(ctx, path, dataset, nil, first, n)
+		}
 	}
 	group, err := list(ctx, g.path, "/"+name)
 	if err != nil {
