@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -41,9 +42,15 @@ func newMerge(a *app) *cobra.Command {
 roots, one file after another. Each file is checked first, as "windrow check"
 does. One that is corrupt, or fails while it is copied, leaves no rows behind.
 
-All files need the same datasets with the same types. Text of any length becomes
-text of the longest length. Numbers with a point may differ in the size of a
-row's dimensions, as farms of 66 to 100 turbines: NaN stands for the rest.
+All files need the same datasets. Text of any length becomes text of the longest
+length; numbers of different sizes become numbers that hold them all. Numbers
+with a point may differ in the size of a row's dimensions, as farms of 66 to 100
+turbines: NaN stands for the rest. Units must not differ. What is not in the
+output, because it has no rows or lies in a group, is named; --common leaves out
+more, though nothing that --require or --key names.
+
+--remove-inputs keeps the files if they have something that the output has not,
+as a row with the key of another and other values.
 
 OUT.h5 appears when it is complete and was read back. Exit code 3 if rows were
 lost with corrupt files that --max-failures allows; 5, and no output, if there
@@ -93,8 +100,9 @@ func (o *mergeOptions) check(files []string) error {
 	if _, err := os.Lstat(o.output); err == nil {
 		return fmt.Errorf("%s exists: move it away, or choose another --output", o.output)
 	}
-	if dir := filepath.Dir(o.output); unix.Access(dir, unix.W_OK) != nil { // said before the files are read
-		return fmt.Errorf("--output %s: nothing can be written in %s", o.output, dir)
+	dir := filepath.Dir(o.output)
+	if err := unix.Access(dir, unix.W_OK); err != nil { // said before the files are read
+		return fmt.Errorf("--output %s: nothing can be written in %s: %w", o.output, dir, err)
 	}
 	return nil
 }
@@ -137,12 +145,17 @@ func (a *app) merge(ctx context.Context, o mergeOptions, files []string) error {
 
 // open checks all files before anything is copied.
 func (m *merging) open(ctx context.Context, files []string) error {
-	seen := map[string]bool{}
+	seen := map[fileID]string{}
 	for _, file := range files {
-		if seen[file] {
-			return &exitError{exitUsage, fmt.Errorf("%s is given twice", file), ""}
+		if id, ok := idOf(file); ok {
+			switch before, twice := seen[id]; {
+			case twice && before == file:
+				return &exitError{exitUsage, fmt.Errorf("%s is given twice", file), ""}
+			case twice:
+				return &exitError{exitUsage, fmt.Errorf("%s and %s are one file", before, file), ""}
+			}
+			seen[id] = file
 		}
-		seen[file] = true
 		s, rows, err := rescue.Open(ctx, m.reader, file, m.options.require)
 		if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
 			m.say(file, damage, rows)
@@ -154,6 +167,22 @@ func (m *merging) open(ctx context.Context, files []string) error {
 		m.sources = append(m.sources, s)
 	}
 	return nil
+}
+
+// fileID is what a file is, whatever its name.
+type fileID struct{ device, inode uint64 }
+
+// idOf returns what a file is, if there is one.
+func idOf(path string) (fileID, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileID{}, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}, false
+	}
+	return fileID{stat.Dev, stat.Ino}, true
 }
 
 // say tells that a file is corrupt, and how many rows it takes with it.
@@ -199,17 +228,19 @@ func (m *merging) rescueOptions() rescue.Options {
 	return rescue.Options{
 		Storage: storage, Level: level,
 		Output: m.options.output, Key: m.options.key, Sort: m.options.sort == "key",
-		Varying: m.options.strings == "vlen", Common: m.options.common,
+		Varying: m.options.strings == "vlen", Common: m.options.common, Require: m.options.require,
 		Source: fmt.Sprintf("merged by windrow %s from %s", version.Windrow, plural(len(m.sources), "file")),
 	}
 }
 
 // mergeError gives the errors of a merge that are the input's their exit code.
 func mergeError(err error) error {
-	_, conflict := errors.AsType[*rescue.ConflictError](err)
+	conflict, differ := errors.AsType[*rescue.ConflictError](err)
 	_, key := errors.AsType[*rescue.KeyError](err)
 	switch {
-	case conflict:
+	case differ && conflict.Needed:
+		return &exitError{exitCorrupt, fmt.Errorf("%w; --common does not leave out what --require or --key names", err), ""}
+	case differ:
 		return &exitError{exitCorrupt, fmt.Errorf("%w; --common leaves out what differs", err), ""}
 	case key, errors.Is(err, rescue.ErrVerify):
 		return &exitError{exitCorrupt, err, ""}
@@ -219,15 +250,7 @@ func mergeError(err error) error {
 
 // finish reports a merge, and removes its inputs if it may.
 func (m *merging) finish(r rescue.Report) error {
-	for _, c := range r.Padded {
-		fmt.Fprintf(m.stdout, "padded with NaN: %s\n", c)
-	}
-	if len(r.Left) > 0 {
-		fmt.Fprintf(m.stdout, "left out: %s\n", strings.Join(r.Left, ", "))
-	}
-	if r.Duplicates > 0 {
-		fmt.Fprintf(m.stdout, "%s left out, the first: %s\n", plural(int(r.Duplicates), "duplicate"), r.Duplicate)
-	}
+	m.reportChanges(r)
 	sum, bytes, err := shard.Hash(m.options.output)
 	if err != nil {
 		return err
@@ -235,14 +258,64 @@ func (m *merging) finish(r rescue.Report) error {
 	fmt.Fprintf(m.stdout, "%s: %s of %s, %s, sha256 %s\n", m.options.output, plural(int(r.Rows), "row"),
 		plural(len(m.sources), "file"), size(bytes), sum)
 	if m.options.removeInputs {
-		for _, s := range m.sources {
-			if err := os.Remove(s.Path); err != nil {
-				return err
-			}
+		if err := m.remove(r); err != nil {
+			return err
 		}
 	}
 	if m.corrupt > 0 {
-		return &exitError{exitAllowed, fmt.Errorf("%s corrupt: its rows are not in %s", plural(m.corrupt, "file"), m.options.output), ""}
+		return &exitError{exitAllowed, fmt.Errorf("the rows of %s, which %s corrupt, are not in %s", plural(m.corrupt, "file"), isAre(m.corrupt), m.options.output), ""}
+	}
+	return nil
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// reportChanges says what in the output is not as it was in the files.
+func (m *merging) reportChanges(r rescue.Report) {
+	for _, c := range r.Padded {
+		fmt.Fprintf(m.stdout, "padded with NaN: %s\n", c)
+	}
+	for _, c := range r.Converted {
+		fmt.Fprintf(m.stdout, "converted: %s\n", c)
+	}
+	if len(r.Left) > 0 {
+		fmt.Fprintf(m.stdout, "left out: %s\n", someOf(r.Left))
+	}
+	if len(r.Attributes) > 0 {
+		fmt.Fprintf(m.stdout, "attributes left out: %s\n", someOf(r.Attributes))
+	}
+	if r.Duplicates > 0 {
+		fmt.Fprintf(m.stdout, "%s left out, the first: %s\n", plural(int(r.Duplicates), "duplicate"), r.Duplicate)
+	}
+	if r.Conflicts > 0 {
+		fmt.Fprintf(m.stdout, "%s with other values, the first: %s\n", plural(int(r.Conflicts), "duplicate"), r.Conflict)
+	}
+}
+
+// someOf names the first few of many.
+func someOf(names []string) string {
+	const most = 20
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %s more", strings.Join(names[:most], ", "), humanize.Comma(int64(len(names)-most)))
+}
+
+// remove removes the inputs, unless they have what the output has not.
+func (m *merging) remove(r rescue.Report) error {
+	if len(r.Left) > 0 || r.Conflicts > 0 {
+		fmt.Fprintf(m.stdout, "the inputs are kept: they have what %s has not\n", m.options.output)
+		return nil
+	}
+	for _, s := range m.sources {
+		if err := os.Remove(s.Path); err != nil {
+			return fmt.Errorf("%s is complete, but an input stays: %w", m.options.output, err)
+		}
 	}
 	return nil
 }

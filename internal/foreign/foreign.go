@@ -106,6 +106,9 @@ func check(f *h5.File, name string, places *places) (rows int64, err error) {
 	if err := places.add(name, d); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
+	if _, err := d.Any(); err != nil {
+		return dims[0], fmt.Errorf("dataset %s: %w", name, inWords(err))
+	}
 	if !d.Plain() { // variable-length text and the like: only its length is known
 		return dims[0], nil
 	}

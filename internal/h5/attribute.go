@@ -47,13 +47,22 @@ func (d *Dataset) SetNumber(name string, t Type, value []byte) error {
 	return setNumbers(d.dataset, name, t, 0, value)
 }
 
-// SetNumbers sets an attribute of the dataset that is an array of n elements
+// SetNumbers sets an attribute of the root group that is an array of n elements
 // of type t.
+func (f *File) SetNumbers(name string, t Type, n int, values []byte) error {
+	return setArray(f.file, name, t, n, values)
+}
+
+// SetNumbers sets an attribute of the dataset that is such an array.
 func (d *Dataset) SetNumbers(name string, t Type, n int, values []byte) error {
+	return setArray(d.dataset, name, t, n, values)
+}
+
+func setArray(h handle, name string, t Type, n int, values []byte) error {
 	if n < 1 {
 		return fmt.Errorf("set attribute %s: %d numbers", name, n)
 	}
-	return setNumbers(d.dataset, name, t, n, values)
+	return setNumbers(h, name, t, n, values)
 }
 
 // setNumbers sets an array of n elements, or a scalar if n is 0.

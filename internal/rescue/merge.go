@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -25,6 +24,7 @@ type Options struct {
 	Sort    bool     // by the key
 	Varying bool     // texts of any length stay so
 	Common  bool     // leave out the datasets that not all files have
+	Require []string // datasets that are never left out; nor are those of the key
 	Source  string   // says in the output how it was made
 	Storage message.Storage
 	Level   int // of gzip
@@ -34,9 +34,13 @@ type Options struct {
 type Report struct {
 	Rows       int64
 	Padded     []string // columns that were padded, with their shape
-	Left       []string // datasets that were left out
+	Converted  []string // columns whose type is not that of all files, with the type
+	Left       []string // datasets and groups that were left out
+	Attributes []string // that were left out: not all files have them
 	Duplicates int64
 	Duplicate  string // the first of them, with both places
+	Conflicts  int64  // duplicates with other values
+	Conflict   string // the first of them
 }
 
 // SourceError says which file failed while its rows were copied.
@@ -60,11 +64,11 @@ var ErrVerify = errors.New("the merged file is not what was written")
 //
 // Memory grows with the rows by a digest each, and with a key by that.
 func Merge(ctx context.Context, r *foreign.Reader, sources []*Source, o Options) (report Report, err error) {
-	s, err := unify(sources, o.Common)
+	s, err := unify(sources, o)
 	if err != nil {
 		return report, err
 	}
-	report.Padded, report.Left = s.padded, s.left
+	report.Padded, report.Converted, report.Left, report.Attributes = s.padded, s.converted, s.left, s.lost()
 	m := &merge{reader: r, sources: sources, options: o, schema: s, report: &report}
 	if err := m.order(ctx); err != nil {
 		return report, err
@@ -108,8 +112,10 @@ type merge struct {
 	options Options
 	schema  schema
 	report  *Report
-	places  []int64  // where each row of the sources goes, -1 for nowhere; nil: one after another
+	places  []int64  // where each row of the sources goes, -1-i if it is duplicate i; nil: one after another
 	sums    []uint64 // of each row written, over its columns
+
+	duplicates []duplicate
 }
 
 // order decides which rows are taken, and in which order.
@@ -120,14 +126,15 @@ func (m *merge) order(ctx context.Context) error {
 	if len(m.options.Key) == 0 {
 		return nil
 	}
-	seen, keys := NewSeen(), []sortable(nil)
+	seen, keys, offsets := NewSeen(), []sortable(nil), []int64(nil)
 	for i, s := range m.sources {
 		offset := int64(len(m.places))
+		offsets = append(offsets, offset)
 		m.places = append(m.places, make([]int64, s.Rows)...)
 		err := s.Keys(ctx, m.reader, m.options.Key, func(row int64, k Key, show func() string) {
 			before, beforeRow, twice := seen.Add(k, i, row)
 			if twice {
-				m.places[offset+row] = -1
+				m.leaveOut(offset+row, offsets[before]+beforeRow)
 				if m.report.Duplicates++; m.report.Duplicates == 1 {
 					m.report.Duplicate = fmt.Sprintf("%s, row %d of %s and row %d of %s", show(), beforeRow, m.sources[before].Path, row, s.Path)
 				}
@@ -184,20 +191,16 @@ func (m *merge) write(ctx context.Context, path string) (err error) {
 		if err := m.writeColumn(ctx, f, c); err != nil {
 			return err
 		}
+		m.compareDuplicates(c.Name)
 	}
-	return nil
+	return m.nameConflict(ctx)
 }
 
 func (m *merge) copyAttributes(f *h5.File) error {
 	if err := f.SetString("source", m.options.Source); err != nil {
 		return err
 	}
-	for _, a := range m.schema.attributes {
-		if err := copyAttribute(f, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.schema.attributes.copyTo(f)
 }
 
 // stored returns the type of the column in the merged file.
@@ -214,10 +217,8 @@ func (m *merge) writeColumn(ctx context.Context, f *h5.File, c Column) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	for _, a := range c.Attributes {
-		if err := copyAttribute(d, a); err != nil {
-			return err
-		}
+	if err := m.schema.of[c.Name].copyTo(d); err != nil {
+		return err
 	}
 	write := func(at, n int64, rows []byte) error { return m.writeRows(d, c, at, n, rows) }
 	var sorted []byte
@@ -275,6 +276,9 @@ func (m *merge) put(c Column, first, n int64, rows []byte, write func(at, n int6
 			if err := write(at, run, part); err != nil {
 				return err
 			}
+		} else {
+			d := &m.duplicates[-1-at]
+			d.sum = xxh3.HashSeed(rows[i*size:(i+1)*size], d.sum)
 		}
 		i += run
 	}
@@ -365,35 +369,4 @@ func (m *merge) readBack(ctx context.Context, f *h5.File, c Column) (err error) 
 		m.sum(first, n, rows)
 	}
 	return nil
-}
-
-// private are attributes that say how a file is put together.
-var private = []string{
-	"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties",
-	"source", "windrow_format", "windrow_shard", "run_digest",
-}
-
-type attributed interface {
-	SetString(name, value string) error
-	SetNumber(name string, t h5.Type, value []byte) error
-}
-
-// copyAttribute copies a single text or number; what windrow cannot write, as
-// an array of texts, is left out.
-func copyAttribute(to attributed, a h5.Attribute) error {
-	switch {
-	case slices.Contains(private, a.Name), len(a.Shape) > 0:
-		return nil
-	case len(a.Texts) == 1:
-		return setText(to, a.Name, a.Texts[0])
-	case isText(a.Type) && a.Bytes != nil:
-		return setText(to, a.Name, bytes.TrimRight(a.Bytes, "\x00"))
-	case a.Bytes != nil && a.Type.Kind != h5.Bool:
-		return to.SetNumber(a.Name, a.Type, a.Bytes)
-	}
-	return nil
-}
-
-func setText(to attributed, name string, text []byte) error {
-	return to.SetString(name, strings.ToValidUTF8(strings.ReplaceAll(string(text), "\x00", ""), "?"))
 }

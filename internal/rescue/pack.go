@@ -70,7 +70,7 @@ func (p *packing) create() error {
 			return err
 		}
 		p.open, p.columns = append(p.open, d), append(p.columns, c)
-		if err := p.attributes(d, c); err != nil {
+		if err := p.schema.of[c.Name].copyTo(d); err != nil {
 			return err
 		}
 		p.writer.Add(d, n, rowBytes, t.Bytes())
@@ -113,7 +113,7 @@ func (p *packing) texts(c Column, dims []int64) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	if err := p.attributes(out, c); err != nil {
+	if err := p.schema.of[c.Name].copyTo(out); err != nil {
 		return err
 	}
 	for first, n := range blocks(p.report.Rows, c.rowBytes()) {
@@ -122,15 +122,6 @@ func (p *packing) texts(c Column, dims []int64) (err error) {
 			return err
 		}
 		if err := out.WriteText(first, n, texts); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *packing) attributes(d *h5.Dataset, c Column) error {
-	for _, a := range c.Attributes {
-		if err := copyAttribute(d, a); err != nil {
 			return err
 		}
 	}

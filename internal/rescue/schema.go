@@ -2,7 +2,6 @@ package rescue
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -10,64 +9,72 @@ import (
 )
 
 // ConflictError says why two files cannot be one, naming both.
-type ConflictError struct{ Reason string }
+type ConflictError struct {
+	Reason string
+	Needed bool // it is about a dataset that must be in the merged file
+}
 
 func (e *ConflictError) Error() string { return e.Reason }
 
-func conflict(format string, args ...any) error {
-	return &ConflictError{fmt.Sprintf(format, args...)}
+func conflict(format string, args ...any) *ConflictError {
+	return &ConflictError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // schema is what the merged file has.
 type schema struct {
 	columns    []Column
-	attributes []h5.Attribute
-	padded     []string // columns that differ in shape, as they are reported
-	left       []string // columns that are not in the merged file
+	attributes attributes             // of the root
+	of         map[string]*attributes // of the columns
+	padded     []string               // columns that differ in shape, as they are reported
+	converted  []string               // columns of another type than in some file, as they are reported
+	left       []string               // what is not in the merged file
 }
 
-// unify returns the columns that hold the rows of all files. Where common is
-// false, every file must have the same ones.
-func unify(sources []*Source, common bool) (schema, error) {
+// unify returns the columns that hold the rows of all files. Unless only what is
+// common to them is wanted, every file must have the same ones.
+func unify(sources []*Source, o Options) (schema, error) {
 	first := sources[0]
-	s := schema{attributes: first.Attributes}
+	s := schema{of: map[string]*attributes{}}
 	for _, source := range sources {
 		for _, d := range source.others {
-			if d.Type.Kind == 0 && len(d.Shape) > 0 && d.Shape[0] == source.Rows && !common {
+			if d.Type.Kind == 0 && len(d.Shape) > 0 && d.Shape[0] == source.Rows && !o.Common {
 				return schema{}, conflict("dataset %s of %s is neither numbers nor text", d.Name, source.Path)
 			}
-			if !slices.Contains(s.left, d.Name) {
-				s.left = append(s.left, d.Name)
-			}
+			s.leave(d.Name)
 		}
+		for _, name := range source.beside {
+			s.leave(name)
+		}
+		s.attributes.add(source.Path, source.Attributes)
 	}
 	for _, c := range first.Columns {
 		u, err := unifyColumn(c, sources)
-		if err != nil && !common {
-			return schema{}, err
+		as := &attributes{}
+		if err == nil {
+			err = as.ofColumn(c.Name, sources)
 		}
-		if err != nil {
-			if !slices.Contains(s.left, c.Name) {
-				s.left = append(s.left, c.Name)
-			}
+		switch {
+		case err != nil && slices.Contains(slices.Concat(o.Require, o.Key), c.Name):
+			err.Needed = true
+			return schema{}, err
+		case err != nil && !o.Common:
+			return schema{}, err
+		case err != nil:
+			s.leave(c.Name)
 			continue
 		}
-		if !slices.Equal(u.Shape, c.Shape) || anyOther(sources, u) {
-			s.padded = append(s.padded, fmt.Sprintf("%s to %s", u.Name, strings.ReplaceAll(fmt.Sprint(u.Shape), " ", "x")))
-		}
-		s.columns = append(s.columns, u)
+		s.add(u, as, sources)
 	}
 	for _, other := range sources[1:] {
 		for _, c := range other.Columns {
 			if first.Column(c.Name) != nil || slices.Contains(s.left, c.Name) {
 				continue
 			}
-			if !common {
+			if !o.Common {
 				return schema{}, conflict("dataset %s is in %s, but not in %s", c.Name, other.Path, first.Path)
 			}
-			s.left = append(s.left, c.Name)
+			s.leave(c.Name)
 		}
-		s.attributes = shared(s.attributes, other.Attributes)
 	}
 	if len(s.columns) == 0 {
 		return schema{}, conflict("%s has no dataset in common with the others", first.Path)
@@ -75,12 +82,48 @@ func unify(sources []*Source, common bool) (schema, error) {
 	return s, nil
 }
 
-func anyOther(sources []*Source, u Column) bool {
-	return slices.ContainsFunc(sources, func(s *Source) bool { return !slices.Equal(s.Column(u.Name).Shape, u.Shape) })
+func (s *schema) leave(name string) {
+	if !slices.Contains(s.left, name) {
+		s.left = append(s.left, name)
+	}
+}
+
+// add adds a column that holds that of every source.
+func (s *schema) add(u Column, as *attributes, sources []*Source) {
+	if slices.ContainsFunc(sources, func(s *Source) bool { return !slices.Equal(s.Column(u.Name).Shape, u.Shape) }) {
+		s.padded = append(s.padded, fmt.Sprintf("%s to %s", u.Name, strings.ReplaceAll(fmt.Sprint(u.Shape), " ", "x")))
+	}
+	if isNumber(u.Type) && slices.ContainsFunc(sources, func(s *Source) bool { return s.Column(u.Name).Type != u.Type }) {
+		s.converted = append(s.converted, fmt.Sprintf("%s to %s", u.Name, u.Type))
+	}
+	s.columns = append(s.columns, u)
+	s.of[u.Name] = as
+}
+
+// lost returns the attributes that are not in the merged file, as they are
+// reported.
+func (s *schema) lost() []string {
+	lost := slices.Clone(s.attributes.lost)
+	for _, c := range s.columns {
+		for _, name := range s.of[c.Name].lost {
+			lost = append(lost, name+" of "+c.Name)
+		}
+	}
+	return lost
+}
+
+// ofColumn takes the attributes of a column of all sources.
+func (as *attributes) ofColumn(name string, sources []*Source) *ConflictError {
+	for _, s := range sources {
+		if a, b, contradict := as.add(s.Path, s.Column(name).Attributes); contradict {
+			return conflict("dataset %s has the attribute %s %s in %s and %s in %s", name, a.Name, showAttribute(a.Attribute), a.path, showAttribute(b.Attribute), b.path)
+		}
+	}
+	return nil
 }
 
 // unifyColumn returns the column that holds one of every file.
-func unifyColumn(c Column, sources []*Source) (Column, error) {
+func unifyColumn(c Column, sources []*Source) (Column, *ConflictError) {
 	u, first := c, sources[0]
 	u.Shape = slices.Clone(c.Shape)
 	for _, s := range sources[1:] {
@@ -96,8 +139,11 @@ func unifyColumn(c Column, sources []*Source) (Column, error) {
 			if o.Type.Kind == h5.Text {
 				u.Type.Kind = h5.Text
 			}
-		case u.Type != o.Type:
-			return u, differ
+		default:
+			var ok bool
+			if u.Type, ok = widest(u.Type, o.Type); !ok {
+				return u, differ
+			}
 		}
 		if len(u.Shape) != len(o.Shape) {
 			return u, differ
@@ -108,27 +154,19 @@ func unifyColumn(c Column, sources []*Source) (Column, error) {
 			}
 			u.Shape[i] = max(u.Shape[i], dim)
 		}
-		u.Attributes = shared(u.Attributes, o.Attributes)
 	}
 	return u, nil
 }
 
-// shared returns the attributes that are the same in both.
-func shared(a, b []h5.Attribute) (both []h5.Attribute) {
-	for _, x := range a {
-		if slices.ContainsFunc(b, func(y h5.Attribute) bool { return reflect.DeepEqual(x, y) }) {
-			both = append(both, x)
-		}
-	}
-	return both
-}
-
 // place copies n rows of a column of one file to those of the merged file.
 func (c Column) place(from *Column, n int64, rows []byte) []byte {
-	if slices.Equal(c.Shape, from.Shape) && c.Type.Bytes() == from.Type.Bytes() {
+	if isNumber(c.Type) && c.Type != from.Type {
+		rows = convert(c.Type, from.Type, rows)
+	}
+	size, had := c.rowBytes(), int64(len(rows))/n
+	if slices.Equal(c.Shape, from.Shape) && size == had {
 		return rows
 	}
-	size, had := c.rowBytes(), from.rowBytes()
 	out := make([]byte, n*size)
 	if isFloat(c.Type) {
 		nan := notANumber(c.Type)

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"windrow/internal/foreign"
@@ -22,6 +23,7 @@ type Source struct {
 	Columns    []Column
 	Attributes []h5.Attribute // of the root
 	others     []foreign.Dataset
+	beside     []string // what else the root has: groups, and what cannot be opened
 }
 
 // Column is a dataset of a file.
@@ -55,9 +57,15 @@ func Open(ctx context.Context, r *foreign.Reader, path string, required []string
 	if err != nil {
 		return nil, rows, err
 	}
-	s = &Source{Path: path, Rows: rows, Attributes: root.Attributes}
+	s = &Source{Path: path, Rows: rows, Attributes: root.Attributes, beside: slices.Clone(root.Damaged)}
+	for _, g := range root.Groups {
+		s.beside = append(s.beside, g+"/")
+	}
 	for _, d := range root.Datasets {
 		if len(d.Shape) == 0 || d.Shape[0] != rows || d.Type.Kind == 0 {
+			if d.Type.Kind == 0 && slices.Contains(required, d.Name) {
+				return nil, rows, &foreign.DamagedError{Reason: fmt.Sprintf("dataset %s is neither numbers nor text", d.Name)}
+			}
 			s.others = append(s.others, d) // a scale, a note; or of a type that windrow has not
 			continue
 		}

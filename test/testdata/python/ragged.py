@@ -25,3 +25,18 @@ worker("single.h5", 20, 2, 66, aep="f4")
 worker("extra.h5", 30, 2, 66, wake=numpy.ones(2))
 worker("pairs.h5", 40, 2, 66, pairs=numpy.zeros(2, numpy.dtype([("a", "f8"), ("b", "i4")])), note="of 2024")
 worker("note.h5", 50, 2, 66, note="of 2025")
+worker("worded.h5", 60, 2, 66, aep="S4")
+worker("other.h5", 10, 4, 66)  # all seeds of a.h5, with other layouts
+worker("mwh.h5", 70, 2, 66)
+worker("short.h5", 80, 2, 66)
+with h5py.File("note.h5", "a") as f:
+    f["settings/model"] = "gauss"
+    f["aep"].attrs["flags"] = numpy.array([1, 2, 3], "i2")
+    f["aep"].attrs["names"] = ["a", "b"]
+with h5py.File("other.h5", "a") as f:
+    f["layout"][...] += 1
+with h5py.File("mwh.h5", "a") as f:
+    f["aep"].attrs["units"] = "MWh"
+with h5py.File("short.h5", "a") as f:
+    del f["seed"]
+    f["seed"] = numpy.array([-1, 5], "i1")
