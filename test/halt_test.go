@@ -161,6 +161,36 @@ func TestRemove(t *testing.T) {
 	c.run(t, 2, "rm", id, "--yes") // there is no such run
 }
 
+// TestRemoveUnfinished removes a run that was cancelled, with what there is of its
+// dataset, and what is not of the run stays.
+func TestRemoveUnfinished(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 40ms}}"}))
+	p := c.start(t, nil, "run", "spec.yaml", "--workers", "2")
+	c.awaitRows(t, 10)
+	c.run(t, 0, "cancel")
+	if code := p.wait(); code != 4 {
+		t.Fatalf("exit code %d:\n%s", code, &p.stderr)
+	}
+	others := []string{"other.h5.partial", "other.h5.rows", "other.h5"}
+	for _, name := range others {
+		if err := os.WriteFile(c.path(name), []byte("of another"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, _ := c.run(t, 0, "rm", c.runID(t), "--yes")
+	for _, name := range []string{"out.h5.partial", "out.h5.rows"} {
+		if _, err := os.Stat(c.path(name)); !os.IsNotExist(err) || !strings.Contains(stdout, ", "+name+" (") {
+			t.Errorf("%s: %v; rm says:\n%s", name, err, stdout)
+		}
+	}
+	for _, name := range others {
+		if _, err := os.Stat(c.path(name)); err != nil || strings.Contains(stdout, name) {
+			t.Errorf("%s: %v; rm says:\n%s", name, err, stdout)
+		}
+	}
+}
+
 // TestExplainTellsTheWorker asks about a task in work, one behind it, and one
 // that is not of the run.
 func TestExplainTellsTheWorker(t *testing.T) {

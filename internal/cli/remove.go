@@ -13,7 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"windrow/internal/message"
+	"windrow/internal/dataset"
 	"windrow/internal/queue"
 )
 
@@ -27,12 +27,13 @@ func newRemove(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rm RUN",
 		Short: "Remove what a run keeps: streams, shards and logs, never a dataset",
-		Long: `Remove what a run keeps: its streams in the broker, and in the state directory
-its shards and logs. A dataset is never removed. A run at which a worker or a
+		Long: `Remove what a run keeps: its streams in the broker; in the state directory its
+shards and logs; and beside the state directory what there is of a dataset that
+was not finished. A sealed dataset is never removed. A run at which a worker or a
 merger is at work is refused.
 
-With --nats or NATS_URL only the streams are removed: shards and logs are where
-the workers and the merger ran.`,
+With --nats or NATS_URL only the streams are removed: the others are where the
+workers and the merger ran.`,
 		Example: `  windrow rm tenders-1a2b3c4d
   windrow rm tenders-1a2b3c4d --yes`,
 		Args: exactly(1),
@@ -56,16 +57,19 @@ func (a *app) remove(ctx context.Context, o removeOptions, id string) (err error
 	if err := o.refuseLive(ctx, run); err != nil {
 		return err
 	}
-	folders := o.folders(run.ID())
-	fmt.Fprintf(a.stdout, "%s: to be removed: the run in the broker%s\n", run.ID(), listed(folders))
+	paths, err := o.paths(run)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "%s: to be removed: the run in the broker%s\n", run.ID(), listed(paths))
 	if err := a.confirm(o.yes); err != nil {
 		return err
 	}
 	// The streams go last: killed before, the same command goes on, and a run
 	// that is started again computes what has lost its shard.
-	for _, folder := range folders {
-		if err := os.RemoveAll(folder); err != nil {
-			return fmt.Errorf("remove %s: %w", folder, err)
+	for _, path := range paths {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove %s: %w", path, err)
 		}
 	}
 	if err := conn.DeleteRun(ctx, run.ID()); err != nil {
@@ -87,32 +91,39 @@ func (o removeOptions) refuseLive(ctx context.Context, run *queue.Run) error {
 	return nil
 }
 
-// folders returns what the run has in the state directory, if that is here.
-func (o removeOptions) folders(id message.RunID) []string {
+// paths returns the files and folders of the run, if its state directory is here.
+func (o removeOptions) paths(run *queue.Run) ([]string, error) {
 	if o.url != "" || queue.OptionsFromEnv(os.Getenv).URL != "" {
-		return nil
+		return nil, nil
 	}
 	s := o.state()
 	var found []string
-	for _, folder := range []string{filepath.Join(s.shards(), string(id)), s.logs(id)} {
+	for _, folder := range []string{filepath.Join(s.shards(), string(run.ID())), s.logs(run.ID())} {
 		if isDir(folder) {
 			found = append(found, folder)
 		}
 	}
-	return found
+	outs, err := dataset.Unfinished(filepath.Dir(s.dir), run.Digest())
+	for _, out := range outs {
+		found = append(found, dataset.Leftovers(out)...)
+	}
+	return found, err
 }
 
-func listed(folders []string) string {
+func listed(paths []string) string {
 	var text strings.Builder
-	for _, folder := range folders {
+	for _, path := range paths {
 		var bytes uint64
-		_ = filepath.WalkDir(folder, func(_ string, entry os.DirEntry, err error) error { // a size for people
-			if info, infoErr := entry.Info(); err == nil && infoErr == nil && info.Mode().IsRegular() {
+		_ = filepath.WalkDir(path, func(_ string, entry os.DirEntry, err error) error { // a size for people
+			if err != nil {
+				return nil //nolint:nilerr // what cannot be read has no size
+			}
+			if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
 				bytes += uint64(info.Size()) //nolint:gosec // a size is not negative
 			}
 			return nil
 		})
-		fmt.Fprintf(&text, ", %s (%s)", folder, humanize.IBytes(bytes))
+		fmt.Fprintf(&text, ", %s (%s)", path, humanize.IBytes(bytes))
 	}
 	return text.String()
 }

@@ -41,6 +41,7 @@ const (
 // header says what a checkpoint is the checkpoint of.
 type header struct {
 	Form     string         `json:"form"`     // Form.identity
+	Run      message.Digest `json:"run"`      // whose partial it is
 	Tasks    int64          `json:"tasks"`    // of the run
 	Bytes    int64          `json:"bytes"`    // of the partial
 	Metadata message.Digest `json:"metadata"` // SHA-256 of the bytes of the partial outside the extents

@@ -27,6 +27,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+
+	"windrow/internal/message"
 )
 
 // Remove deletes what a run leaves beside its sealed dataset at out: the
@@ -39,6 +43,44 @@ func Remove(out string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Unfinished returns where in a folder the datasets are to be that are on their way
+// for a run: those whose checkpoint names it. A folder that is not there has none.
+func Unfinished(dir string, run message.Digest) (outs []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, entry := range entries {
+		name, isCheckpoint := strings.CutSuffix(entry.Name(), checkpointPath(""))
+		if !isCheckpoint || !entry.Type().IsRegular() {
+			continue
+		}
+		out := filepath.Join(dir, name)
+		rows, h, err := openCheckpoint(checkpointPath(out))
+		if err != nil {
+			continue // it is something else, or nobody knows whose
+		}
+		if err := rows.close(); err != nil {
+			return nil, err
+		}
+		if h.Run == run {
+			outs = append(outs, out)
+		}
+	}
+	return outs, nil
+}
+
+// Leftovers returns what is there of the files that Remove deletes, the checkpoint
+// last: who is interrupted while removing them finds the others by it.
+func Leftovers(out string) (paths []string) {
+	for _, path := range []string{partialPath(out), secondPath(out), checkpointPath(out)} {
+		if _, err := os.Lstat(path); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // Size returns about how many bytes a dataset of this form has without

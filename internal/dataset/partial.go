@@ -149,7 +149,7 @@ func makeCanvas(path string, form Form) (h header, err error) {
 	if err := atomicfile.SyncDir(filepath.Dir(path)); err != nil {
 		return header{}, err
 	}
-	h = header{Tasks: form.Planned.Tasks, Bytes: c.size, Extents: c.places}
+	h = header{Run: form.Digest, Tasks: form.Planned.Tasks, Bytes: c.size, Extents: c.places}
 	if h.Metadata, err = c.metadata(); err != nil {
 		return header{}, err
 	}
