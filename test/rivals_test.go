@@ -3,7 +3,9 @@ package test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"windrow/internal/fault"
 )
@@ -140,9 +142,9 @@ func TestWorkersAndMergerShareAFolder(t *testing.T) {
 	}
 }
 
-// TestWorkerStartedAfterTheSeal finds nothing to do and no folder to share:
-// the merger has removed it.
-func TestWorkerStartedAfterTheSeal(t *testing.T) {
+// TestRolesStartedAfterTheSeal find nothing to do and no folder to share: the
+// merger has removed it, and nobody makes another.
+func TestRolesStartedAfterTheSeal(t *testing.T) {
 	t.Parallel()
 	c := newCampaign(t, specOf(nil))
 	b := c.newBroker(t)
@@ -154,7 +156,24 @@ func TestWorkerStartedAfterTheSeal(t *testing.T) {
 			t.Fatalf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
 		}
 	}
-	if late := b.role(t, append([]string{"worker"}, args...)...); late.wait() != 0 {
-		t.Errorf("it ended with %d:\n%s", late.wait(), &late.stderr)
+	noFolder := func() {
+		t.Helper()
+		if _, err := os.Stat(c.path(".windrow", "shards", c.runID(t))); !os.IsNotExist(err) {
+			t.Errorf("the shards folder of the sealed run: %v", err)
+		}
+	}
+	noFolder()
+	for _, role := range []string{"worker", "merger"} {
+		if late := b.role(t, append([]string{role}, args...)...); late.wait() != 0 {
+			t.Errorf("%s ended with %d:\n%s", role, late.wait(), &late.stderr)
+		}
+		noFolder()
+	}
+	waiting := b.role(t, "worker", args[0], args[1]) // for the run to be opened again
+	<-time.After(time.Second)
+	noFolder()
+	waiting.signal(syscall.SIGINT)
+	if code := waiting.wait(); code != 130 {
+		t.Errorf("the worker that waited ended with %d:\n%s", code, &waiting.stderr)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -183,10 +184,6 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 	}
 	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
 	monitor.watch(run, m.ledger)
-	var err error
-	if m.folder, err = shard.OpenFolder(m.shards); err != nil {
-		return err
-	}
 	// The ledger is followed for as long as the role works, which is longer
 	// than it takes new work.
 	base, cancel := context.WithCancel(a.stops.now)
@@ -219,7 +216,18 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 		defer cancel()
 		// What the ledger says decides what a role does from its start, as that
 		// a changed file was accepted.
-		if err := patiently(fetching, m.log, func() error { return m.ledger.CatchUp(fetching) }); err != nil {
+		err := patiently(fetching, m.log, func() error { return m.ledger.CatchUp(fetching) })
+		if err != nil {
+			return err
+		}
+		if f.ends() && m.isSealed() {
+			return m.workAfterSeal(fetching, role, work)
+		}
+		// Until a sealed run is reopened, its folder would be made for nothing.
+		if err := m.ledger.Wait(fetching, func(s *ledger.State) bool { _, at := s.Sealed(); return at == 0 }); err != nil {
+			return err
+		}
+		if m.folder, err = shard.OpenFolder(m.shards); err != nil {
 			return err
 		}
 		if err := m.proveFolder(fetching, role); err != nil {
@@ -228,6 +236,22 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 		return work(fetching, m)
 	})
 	return group.Wait()
+}
+
+// ends tells whether the role leaves a run that is sealed.
+func (f *roleFlags) ends() bool { return f.exitWhenSealed || f.run == "" }
+
+// workAfterSeal is for a run that was sealed before the role started. A worker has
+// nothing to do then. A merger tidies up behind one that was killed, and does not
+// make the folder that it would remove.
+func (m *member) workAfterSeal(ctx context.Context, role string, work func(context.Context, *member) error) (err error) {
+	if role == roleWorker {
+		return nil
+	}
+	if m.folder, err = shard.ReadFolder(m.shards); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return work(ctx, m)
 }
 
 // proveFolder makes sure that the shards folder is the one of the others. A
@@ -293,7 +317,7 @@ func (m *member) disagreement(role string) (other string, sure bool) {
 }
 
 // isSealed tells whether the run is: its folder is removed then, and a worker
-// that starts makes another.
+// that opened it a moment before may have made another.
 func (m *member) isSealed() (sealed bool) {
 	m.ledger.View(func(s *ledger.State) {
 		_, at := s.Sealed()
