@@ -57,45 +57,62 @@ type loader struct {
 	files int      // that were read
 }
 
-func parse(path string) (*node, error) {
-	n, err := new(loader).load(path)
+// document is a YAML file with what it includes.
+type document struct {
+	root *node
+	text []byte // of the file
+}
+
+// parse reads a YAML file, once.
+func (f *Files) parse(name string) (*document, error) {
+	path := f.path(name)
+	if d := f.parsed[path]; d != nil {
+		return d, nil
+	}
+	n, text, err := new(loader).load(path)
 	if err != nil {
 		return nil, err
 	}
 	if n.kind != mapping && n.kind != list {
 		return nil, n.errorf("is neither a map of keys and values nor a list of such")
 	}
-	return n, nil
+	if f.parsed == nil {
+		f.parsed = map[string]*document{}
+	}
+	d := &document{n, text}
+	f.parsed[path] = d
+	return d, nil
 }
 
-func (l *loader) load(path string) (*node, error) {
+func (l *loader) load(path string) (n *node, text []byte, err error) {
 	if slices.Contains(l.open, path) {
-		return nil, fmt.Errorf("%s: includes itself", path)
+		return nil, nil, fmt.Errorf("%s: includes itself", path)
 	}
 	if l.files++; l.files > maxIncludes {
-		return nil, fmt.Errorf("%s: more than %d files are included", path, maxIncludes)
+		return nil, nil, fmt.Errorf("%s: more than %d files are included", path, maxIncludes)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes))
+	text, err = io.ReadAll(io.LimitReader(file, maxFileBytes))
 	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if line := form.TooDeep(text); line > 0 {
-		return nil, fmt.Errorf("%s:%d: is nested too deeply", path, line)
+		return nil, nil, fmt.Errorf("%s:%d: is nested too deeply", path, line)
 	}
 	parsed, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, locateYAML(path, err)
+		return nil, nil, locateYAML(path, err)
 	}
 	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil {
-		return nil, fmt.Errorf("%s: expected one document", path)
+		return nil, nil, fmt.Errorf("%s: expected one document", path)
 	}
 	l.open = append(l.open, path)
 	defer func() { l.open = l.open[:len(l.open)-1] }()
-	return l.convert(path, parsed.Docs[0].Body, 0)
+	n, err = l.convert(path, parsed.Docs[0].Body, 0)
+	return n, text, err
 }
 
 func (l *loader) convert(file string, from ast.Node, depth int) (*node, error) {
@@ -183,7 +200,7 @@ func (l *loader) include(n *node, tag *ast.TagNode) (*node, error) {
 	default:
 		return nil, n.errorf("!include %s: expected .yaml or .nc", name.Value)
 	}
-	included, err := l.load(path)
+	included, _, err := l.load(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, n.errorf("!include %s: there is no file %s", name.Value, path)
 	}

@@ -7,6 +7,7 @@
 package windfile
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type Files struct {
 	NetCDF NetCDF       // reads the included ones; nil: they are refused
 	Stored Stored       // opens layouts in HDF5; nil: they are refused
 	Warn   func(string) // is told what is odd about a file, if not nil
+
+	parsed map[string]*document // the YAML that was read, by its path: one file may be asked for several parts
 }
 
 // NetCDF returns the variables in the root of a netCDF 4 file.
@@ -92,13 +95,13 @@ func (f *Files) Turbine(name string) (turbine wind.Turbine, err error) {
 }
 
 func (f *Files) yamlTurbine(name string) (wind.Turbine, error) {
-	path := f.path(name)
-	root, err := parse(path)
+	d, err := f.parse(name)
 	if err != nil {
 		return wind.Turbine{}, err
 	}
+	root := d.root
 	if root.get("power_thrust_table") != nil {
-		return read(path, readFLORIS)
+		return readFLORIS(f.path(name), bytes.NewReader(d.text))
 	}
 	at := root.descend("wind_farm", "turbines")
 	at.used = true
@@ -124,11 +127,11 @@ func (f *Files) Climate(name string, hub float64) (wind.Climate, wind.Air, error
 	case !IsYAML(name):
 		return nil, air, fmt.Errorf("%s: expected a wind resource in .csv, .tab or .yaml", name)
 	}
-	root, err := parse(path)
+	d, err := f.parse(name)
 	if err != nil {
 		return nil, air, err
 	}
-	at := root.descend("site", "energy_resource", "wind_resource")
+	at := d.root.descend("site", "energy_resource", "wind_resource")
 	climate, turbulence, err := f.resource(at, hub)
 	if !math.IsNaN(turbulence) {
 		air.Turbulence = turbulence
@@ -145,11 +148,11 @@ func (f *Files) Layout(name string) ([]wind.Point, error) {
 	case !IsYAML(name):
 		return nil, fmt.Errorf("%s: expected a layout in .csv or .yaml", name)
 	}
-	root, err := parse(f.path(name))
+	d, err := f.parse(name)
 	if err != nil {
 		return nil, err
 	}
-	farm := root.descend("wind_farm")
+	farm := d.root.descend("wind_farm")
 	return f.layout(farm)
 }
 
@@ -166,14 +169,14 @@ func (f *Files) StoredLayouts(name string) (Layouts, error) {
 // Site reads the boundary of a site from YAML of windIO, of a site or of a whole
 // system.
 func (f *Files) Site(name string) (wind.Site, error) {
-	root, err := parse(f.path(name))
+	d, err := f.parse(name)
 	if err != nil {
 		return wind.Site{}, err
 	}
-	if root.get("site") != nil {
-		f.warnOfSystem(root)
+	if d.root.get("site") != nil {
+		f.warnOfSystem(d.root)
 	}
-	site, err := f.site(root.descend("site"))
+	site, err := f.site(d.root.descend("site"))
 	if err == nil {
 		err = checkName(f.path(name), site.Name)
 	}
@@ -183,11 +186,11 @@ func (f *Files) Site(name string) (wind.Site, error) {
 // WarnOfSystem warns of what a file of a whole system has beside its site and
 // its farm.
 func (f *Files) WarnOfSystem(name string) error {
-	root, err := parse(f.path(name))
+	d, err := f.parse(name)
 	if err != nil {
 		return err
 	}
-	f.warnOfSystem(root)
+	f.warnOfSystem(d.root)
 	return nil
 }
 
@@ -206,12 +209,12 @@ func Includes(dir, name string) ([]string, error) {
 		return nil, nil
 	}
 	f := &Files{Dir: dir}
-	root, err := parse(f.path(name))
+	d, err := f.parse(name)
 	if err != nil {
 		return nil, err
 	}
 	var included []string
-	for _, path := range root.includes() {
+	for _, path := range d.root.includes() {
 		if !filepath.IsAbs(name) {
 			if path, err = filepath.Rel(dir, path); err != nil {
 				return nil, err

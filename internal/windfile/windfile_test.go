@@ -318,6 +318,27 @@ func TestNetCDF(t *testing.T) {
 	}
 }
 
+// TestFileOfAllPartsIsReadOnce takes each part from one file, which is gone after
+// the first: a file that is changed meanwhile is not mixed of two.
+func TestFileOfAllPartsIsReadOnce(t *testing.T) {
+	t.Parallel()
+	files := &windfile.Files{Dir: t.TempDir()}
+	path := write(t, files.Dir, "system.yaml", "site:\n  name: here\n  boundaries: {polygons: [{x: [0, 9, 9], y: [0, 0, 9]}]}\n  energy_resource:\n    wind_resource: {wind_direction: [0, 180], wind_speed: 9.8, probability: {data: [0.5, 0.5], dims: [wind_direction]}}\n"+
+		"wind_farm:\n  layouts: {coordinates: {x: [1], y: [1]}}\n  turbines:\n    "+strings.ReplaceAll(strings.TrimSpace(turbine), "\n", "\n    ")+"\n")
+	if _, err := files.Turbine("system.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	_, errSite := files.Site("system.yaml")
+	_, _, errClimate := files.Climate("system.yaml", 70)
+	_, errLayout := files.Layout("system.yaml")
+	if err := errors.Join(errSite, errClimate, errLayout); err != nil {
+		t.Error(err)
+	}
+}
+
 // FuzzWindIO asserts that a file is refused or gives what can be computed.
 func FuzzWindIO(f *testing.F) {
 	f.Add(turbine)
