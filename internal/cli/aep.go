@@ -172,11 +172,12 @@ func (a *app) aep(c *cobra.Command, o *aepOptions) error {
 	if err != nil {
 		return err
 	}
-	resource, err := o.openResource(c, files, turbine.HubHeight)
+	model, changes, err := o.newModel(c)
 	if err != nil {
 		return err
 	}
-	model, changes, err := o.newModel(c)
+	files.NeedsTurbulence = model.TurbulenceNeeded && !c.Flags().Changed("turbulence")
+	resource, err := o.openResource(c, files, turbine.HubHeight)
 	if err != nil {
 		return err
 	}

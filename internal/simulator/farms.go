@@ -145,6 +145,11 @@ func (f *farms) readTurbine(files *windfile.Files) error {
 func (f *farms) readClimate(files *windfile.Files) (err error) {
 	name := f.config.ResourceName()
 	if name != "" {
+		model, err := wind.NewModel(f.config.Wake)
+		if err != nil {
+			return err
+		}
+		files.NeedsTurbulence = model.TurbulenceNeeded
 		if f.climate, f.air, err = files.Climate(name, f.turbines[0].HubHeight); err != nil {
 			return err
 		}

@@ -57,14 +57,9 @@ func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	turbulence := math.NaN()
-	if ti := r.variables[turbulenceKey]; len(ti.Values) == 1 {
-		if turbulence, r.used[turbulenceKey] = ti.Values[0], true; !(turbulence >= 0 && turbulence <= 1) {
-			return nil, 0, r.errorf(turbulenceKey, "is %g: expected 0 to 1", turbulence)
-		}
-	} else if len(ti.Values) > 1 {
-		r.used[turbulenceKey] = true
-		f.warn("%s varies and is not used: wakes that depend on it have %g", r.place(turbulenceKey), wind.StandardAir().Turbulence)
+	turbulence, err := f.turbulence(r)
+	if err != nil {
+		return nil, 0, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.variables)) {
 		if !r.used[name] {
@@ -72,6 +67,31 @@ func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
 		}
 	}
 	return climate, turbulence, nil
+}
+
+// turbulence returns the turbulence intensity, or NaN if the resource has none, or
+// several that are not needed.
+func (f *Files) turbulence(r *resource) (float64, error) {
+	values := r.variables[turbulenceKey].Values
+	if len(values) == 0 {
+		return math.NaN(), nil
+	}
+	r.used[turbulenceKey] = true
+	for _, v := range values {
+		if !(v >= 0 && v <= 1) {
+			return 0, r.errorf(turbulenceKey, "is %g: expected 0 to 1", v)
+		}
+	}
+	least, most := slices.Min(values), slices.Max(values)
+	switch {
+	case least == most:
+		return least, nil
+	case f.NeedsTurbulence:
+		return 0, r.errorf(turbulenceKey, "varies from %g to %g, and the wake model takes one for all wind: "+
+			"write the one that stands for all, or choose a wake model that needs none", least, most)
+	}
+	f.warn("%s varies and is not used", r.place(turbulenceKey))
+	return math.NaN(), nil
 }
 
 // place names a variable with its line.

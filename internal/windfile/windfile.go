@@ -3,7 +3,8 @@
 // files that it includes, and WAsP's .tab.
 //
 // What a file says that has no effect here is a warning. Wind that varies over
-// the site, or is at another height than the hub, is an error.
+// the site, or is at another height than the hub, is an error; so is turbulence
+// that varies, where wakes depend on it.
 package windfile
 
 import (
@@ -27,6 +28,11 @@ type Files struct {
 	NetCDF NetCDF       // reads the included ones; nil: they are refused
 	Stored Stored       // opens layouts in HDF5; nil: they are refused
 	Warn   func(string) // is told what is odd about a file, if not nil
+
+	// NeedsTurbulence says that wakes depend on the turbulence of the air. They are
+	// computed with one for all wind: where a file has several it is an error then,
+	// as any other would make other wakes in silence. Else it is a warning.
+	NeedsTurbulence bool
 
 	parsed map[string]*document // the YAML that was read, by its path: one file may be asked for several parts
 }

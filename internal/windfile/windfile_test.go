@@ -189,9 +189,27 @@ func TestWhatIsNotUsedIsAWarning(t *testing.T) {
 	if _, err := files.Turbine("turbine.yaml"); err != nil {
 		t.Error(err)
 	}
-	want := []string{"wind.yaml:5: turbulence_intensity varies and is not used: wakes that depend on it have 0.1", "wind.yaml:6: z0 is not used", "turbine.yaml:7: TSR is not used"}
+	want := []string{"wind.yaml:5: turbulence_intensity varies and is not used", "wind.yaml:6: z0 is not used", "turbine.yaml:7: TSR is not used"}
 	if !slices.Equal(warnings, want) {
 		t.Errorf("warnings %q", warnings)
+	}
+}
+
+// TestTurbulenceThatVaries is an error where it would change wakes.
+func TestTurbulenceThatVaries(t *testing.T) {
+	t.Parallel()
+	for values, want := range map[string]string{
+		"[0.05, 0.06]": "wind.yaml:5: turbulence_intensity: varies from 0.05 to 0.06, and the wake model takes one for all wind",
+		"[0.05, 6]":    "wind.yaml:5: turbulence_intensity: is 6: expected 0 to 1",
+		"[0.05, 0.05]": "",
+	} {
+		files := &windfile.Files{Dir: t.TempDir(), NeedsTurbulence: true}
+		write(t, files.Dir, "wind.yaml", windOf+"  wind_direction: [0, 180]\n  wind_speed: 9.8\n  probability: {data: [0.5, 0.5], dims: [wind_direction]}\n"+
+			"  turbulence_intensity: {data: "+values+", dims: [wind_direction]}\n")
+		_, air, err := files.Climate("wind.yaml", 100)
+		if want == "" && (err != nil || air.Turbulence != 0.05) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %+v, %v, want %q", values, air, err, want)
+		}
 	}
 }
 
