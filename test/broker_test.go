@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"windrow/internal/fault"
 )
 
 // TestBrokerKilledTenTimes kills the broker while tasks are published, fetched
@@ -14,32 +16,25 @@ func TestBrokerKilledTenTimes(t *testing.T) {
 	t.Parallel()
 	spec := countedSpec(7, 600)
 	want := calmCounted(t, spec)
-	c := newCounted(t, spec, 8*time.Millisecond)
+	c := newCounted(t, spec, 20*time.Millisecond)
 	b := c.newBroker(t)
+	hold, held, release := c.hold(t, "complete")
 	metered := func(args ...string) *process {
-		return b.role(t, append(args, "--exit-when-sealed", "--metrics", "127.0.0.1:0")...)
+		return c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold, args...)
 	}
-	roles := []*process{
-		metered("producer", "spec.yaml"), metered("merger"),
-		metered("worker", "--allow-spec", "spec.yaml"), metered("worker", "--allow-spec", "spec.yaml"),
-	}
-	var before []usage
-	for _, p := range roles {
-		before = append(before, usageOf(t, p.metricsAddress(t)))
-	}
+	workers := []*process{metered("worker", "--allow-spec", "spec.yaml"), metered("worker", "--allow-spec", "spec.yaml")}
+	roles := append(workers, metered("producer", "spec.yaml"), metered("merger"))
+	eventually(t, "both to be at work", func() bool { return recordedBy(workers[0]) > 2 && recordedBy(workers[1]) > 2 })
+	before := usageOf(t, roles...)
 	for range 10 {
 		<-time.After(300 * time.Millisecond)
 		b.p.kill()
 		b.start(t)
 	}
-	for _, u := range before {
-		u.check(t)
-	}
-	for _, p := range roles {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}

@@ -123,7 +123,10 @@ func (c *campaign) startCommand(t *testing.T, env []string, name string, args ..
 // patience is how long a test waits for what must come.
 const patience = 2 * time.Minute
 
-// wait returns the exit code: -1 for a signal.
+// killed is the exit code of a process that a signal has ended.
+const killed = -1
+
+// wait returns the exit code.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -141,6 +144,12 @@ func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.done
+}
+
+// isStopped tells whether a SIGSTOP has stopped the process.
+func (p *process) isStopped() bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	return err == nil && containsLine(string(status), "State:\tT")
 }
 
 // run runs windrow to its end and returns what it printed.

@@ -135,3 +135,70 @@ func TestStorageChangesOnTheWay(t *testing.T) {
 		})
 	}
 }
+
+// TestOthersOutliveKills kills a role again and again while the others are at
+// work, and looks at what they hold.
+func TestOthersOutliveKills(t *testing.T) {
+	t.Parallel()
+	spec := countedSpec(7, 1200) // which the producer publishes in two batches
+	want := calmCounted(t, spec)
+	const deaths = 6 // more than what comes and goes in the others
+	const letGo = 20 // a batch of the other worker's, for which a busy machine may come too late
+	producer, merger, worker := []string{"producer", "spec.yaml"}, []string{"merger"}, []string{"worker", "--allow-spec", "spec.yaml"}
+	for name, victim := range map[string]struct {
+		role  []string
+		first string // where the first one of the role dies
+		next  string // where those after it do
+		again int    // tasks that are computed again at most
+	}{
+		"producer in mid-batch": {producer, fault.ProducerBatchSent + "#2", fault.ProducerBatchSent, 0},
+		// Its first batch is of one task.
+		"worker before it announces":    {worker, fault.WorkerRenamed, fault.WorkerRenamed, deaths + letGo},
+		"worker before it acknowledges": {worker, fault.WorkerAnnounced, fault.WorkerAnnounced, letGo},
+		"merger":                        {merger, fault.MergerShardCopied, fault.MergerShardCopied, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mine := spec
+			if victim.again == 0 { // no worker dies
+				mine = patient(spec)
+			}
+			c := newCounted(t, mine, 100*time.Millisecond) // there is work as long as there are kills
+			b := c.newBroker(t)
+			hold, held, release := c.hold(t, "complete")
+			role := func(rule string, args []string) *process {
+				return c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold+","+rule, args...)
+			}
+			others := []*process{role("", worker)}
+			for _, args := range [][]string{producer, merger} {
+				if args[0] != victim.role[0] {
+					others = append(others, role("", args))
+				}
+			}
+			p := role(victim.first+"=kill", victim.role)
+			eventually(t, "tasks in work", func() bool { return len(c.attempts(t)) > 2 })
+			before := usageOf(t, others...)
+			for range deaths - 1 {
+				allEnd(t, killed, p)
+				p = role(victim.next+"=kill", victim.role)
+			}
+			allEnd(t, killed, p)
+			p = role(fault.MergerRenamed+"=kill", victim.role) // which only a merger reaches
+			c.pace(t, 0)
+			held()
+			before.check(t)
+			release()
+			if victim.role[0] == "merger" {
+				allEnd(t, killed, p)
+				before.check(t)
+				p = role("", victim.role)
+			}
+			allEnd(t, 0, append(others, p)...)
+			if got := c.sha256(t); got != want {
+				t.Errorf("sha256 %s, undisturbed %s", got, want)
+			}
+			c.checkAttempts(t, victim.again)
+			b.p.kill()
+		})
+	}
+}

@@ -59,7 +59,8 @@ func (c *campaign) damageShards(t *testing.T, d damage) int {
 }
 
 // TestShardDamagedBeforeItsCopy holds the merger before it copies a shard,
-// damages what there is, and expects the rows to be computed again.
+// damages what there is, and expects the rows to be computed again. The roles
+// live through it, and hold no more in the end than in the beginning.
 func TestShardDamagedBeforeItsCopy(t *testing.T) {
 	t.Parallel()
 	spec := countedSpec(7, 600)
@@ -69,23 +70,39 @@ func TestShardDamagedBeforeItsCopy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCounted(t, spec, 2*time.Millisecond)
-			hold, held, release := c.hold(t, "copy")
-			p := c.start(t, []string{"WINDROW_FAULT=" + fault.MergerShardFound + "=hold@" + hold}, "run", "spec.yaml", "--workers", "2", "--keep-shards")
-			held()
-			damaged := c.damageShards(t, d)
-			release()
-			if code := p.wait(); code != 0 {
-				t.Fatalf("exit code %d", code)
+			c := newCounted(t, patient(spec), 10*time.Millisecond)
+			b := c.newBroker(t)
+			first, heldFirst, goOn := c.hold(t, "copy")
+			hold, held, release := c.hold(t, "complete")
+			shards := []string{"--shards", filepath.Join(".windrow", "shards")}
+			role := func(args ...string) *process {
+				rules := fault.MergerShardFound + "=hold@" + first + "," + fault.MergerComplete + "=hold@" + hold
+				return c.metered(t, b.url, rules, append(args, shards...)...)
 			}
+			roles := []*process{
+				c.metered(t, b.url, "", "producer", "spec.yaml"), role("merger", "--keep-shards"),
+				role("worker", "--allow-spec", "spec.yaml"), role("worker", "--allow-spec", "spec.yaml"),
+			}
+			heldFirst()
+			eventually(t, "shards", func() bool { return recordedBy(roles[2]) > 2 && recordedBy(roles[3]) > 2 })
+			before := usageOf(t, roles...)
+			damaged, rows := c.damageShards(t, d), len(c.attempts(t))
+			goOn()
+			c.pace(t, 0)
+			held()
+			before.check(t)
+			s := c.status(t, "--nats", b.url)
+			release()
+			allEnd(t, 0, roles...)
 			if got := c.sha256(t); got != want {
 				t.Errorf("sha256 %s, undisturbed %s", got, want)
 			}
-			if s := c.status(t); s["rejected"].(float64) < 1 || int(s["rejected"].(float64)) > damaged {
-				t.Errorf("%v shards rejected of %d damaged", s["rejected"], damaged)
+			if rejected := int(s["rejected"].(float64)); rejected < 1 || rejected > damaged {
+				t.Errorf("%d shards rejected of %d damaged", rejected, damaged)
 			}
-			c.checkAttempts(t, 600) // each once, had all been damaged
+			c.checkAttempts(t, rows) // no more than had been begun
 			c.removeDamaged(t)
+			b.p.kill()
 		})
 	}
 }

@@ -153,11 +153,7 @@ func TestFileSizeLimit(t *testing.T) {
 			if _, err := os.Stat(c.path("out.h5")); err == nil {
 				t.Error("a dataset was left")
 			}
-			for _, p := range append(others, b.role(t, "merger", "--exit-when-sealed")) {
-				if code := p.wait(); code != 0 {
-					t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-				}
-			}
+			allEnd(t, 0, append(others, b.role(t, "merger", "--exit-when-sealed"))...)
 			if got, want := c.sha256(t), calmSHA256(t, spec); got != want {
 				t.Errorf("sha256 %s, undisturbed %s", got, want)
 			}

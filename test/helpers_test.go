@@ -55,6 +55,10 @@ func countedSpec(seed, tasks int) string {
 	return strings.Replace(spec, "name: storm\nseed: 7", fmt.Sprintf("name: storm%d\nseed: %d", seed, seed), 1)
 }
 
+// patient returns the spec with leases that outlast the test: for where no worker
+// dies, and nothing is to be delivered twice however busy the machine is.
+func patient(spec string) string { return strings.Replace(spec, "ack_wait: 2s", "ack_wait: 1h", 1) }
+
 // newCounted makes the campaign of a countedSpec, each task of which takes a
 // while.
 func newCounted(t *testing.T, spec string, each time.Duration) *campaign {
@@ -64,12 +68,23 @@ func newCounted(t *testing.T, spec string, each time.Duration) *campaign {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"counted.py": string(script), "pace": fmt.Sprint(each.Seconds())} {
-		if err := os.WriteFile(c.path(name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(c.path("counted.py"), script, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	c.pace(t, each)
 	return c
+}
+
+// pace says how long each task of a countedSpec takes that is begun from now on.
+func (c *campaign) pace(t *testing.T, each time.Duration) {
+	t.Helper()
+	err := os.WriteFile(c.path("pace.new"), fmt.Append(nil, each.Seconds()), 0o600)
+	if err == nil {
+		err = os.Rename(c.path("pace.new"), c.path("pace"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // calmCounted returns what the dataset of a countedSpec must be, however long
@@ -105,5 +120,15 @@ func (c *campaign) checkAttempts(t *testing.T, most int) {
 	t.Logf("%d of %d tasks were computed again, at most %d may", len(begun)-needed, needed, most)
 	if len(begun)-needed > most {
 		t.Errorf("%d of %d tasks were computed again, at most %d may", len(begun)-needed, needed, most)
+	}
+}
+
+// allEnd waits until each role has ended as it should.
+func allEnd(t *testing.T, code int, roles ...*process) {
+	t.Helper()
+	for _, p := range roles {
+		if got := p.wait(); got != code {
+			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, got, &p.stderr)
+		}
 	}
 }

@@ -156,10 +156,9 @@ func TestDisturbedNetwork(t *testing.T) {
 			}
 			producer := role(b.url, "producer", "spec.yaml")
 			merger := role(b.url, "merger", "--run", id)
-			disturbed := role(l.url, "worker", "--run", id, "--metrics", "127.0.0.1:0")
-			address := disturbed.metricsAddress(t)
+			disturbed := c.metered(t, l.url, "", "worker", "--run", id)
 			eventually(t, "rows over the link", func() bool { return recordedBy(disturbed) > 2 })
-			before := usageOf(t, address)
+			before := usageOf(t, disturbed)
 
 			l.disturb(func() { trouble.how(l) })
 			other := role(b.url, "worker", "--run", id)
@@ -169,11 +168,7 @@ func TestDisturbedNetwork(t *testing.T) {
 			}
 			before.check(t)
 			l.disturb(func() {})
-			for _, p := range []*process{merger, producer, disturbed, other} {
-				if code := p.wait(); code != 0 {
-					t.Errorf("%v ended with %d", p.cmd.Args, code)
-				}
-			}
+			allEnd(t, 0, merger, producer, disturbed, other)
 			if got := c.sha256(t); got != want {
 				t.Errorf("sha256 %s, undisturbed %s", got, want)
 			}

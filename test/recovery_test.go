@@ -73,19 +73,23 @@ func TestBrokerPutBack(t *testing.T) {
 	want := calmCounted(t, spec)
 	c := newCounted(t, spec, 15*time.Millisecond)
 	b := c.newBroker(t)
+	hold, held, release := c.hold(t, "complete")
 	roles := []*process{
-		b.role(t, "producer", "spec.yaml", "--exit-when-sealed"), b.role(t, "merger", "--exit-when-sealed"),
-		b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml"),
+		c.metered(t, b.url, "", "producer", "spec.yaml"),
+		c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold, "merger"),
+		c.metered(t, b.url, "", "worker", "--allow-spec", "spec.yaml"),
 	}
 	eventually(t, "100 rows", func() bool { return b.recordedIfThere() >= 100 })
+	before := usageOf(t, roles...)
 	b.p.kill()
 	if err := os.CopyFS(c.path("store.old"), os.DirFS(c.path("store"))); err != nil {
 		t.Fatal(err)
 	}
 	b.start(t)
-	eventually(t, "300 rows", func() bool { return b.recordedIfThere() >= 300 })
+	eventually(t, "200 rows", func() bool { return b.recordedIfThere() >= 200 })
 	b.p.kill()
 	forgotten := len(c.attempts(t)) - 100 // what was in hand at the copy is not in its ledger
+	c.pace(t, 0)
 	if err := os.RemoveAll(c.path("store")); err != nil {
 		t.Fatal(err)
 	}
@@ -93,15 +97,15 @@ func TestBrokerPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start(t)
-	for _, p := range roles {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
 	c.checkAttempts(t, forgotten+20) // and what a busy machine lets go of
+	b.p.kill()
 }
 
 // recordedIfThere returns the number of rows, or -1 while there is no run yet.
@@ -134,11 +138,7 @@ func TestRestartUnderLiveWorkers(t *testing.T) {
 	eventually(t, "100 rows", func() bool { return b.recordedIfThere() >= 100 })
 	first.kill()
 	roles = append(roles, b.role(t, "producer", "spec.yaml", "--restart", "--exit-when-sealed"))
-	for _, p := range roles {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
@@ -177,11 +177,7 @@ func TestRestartForgetsRows(t *testing.T) {
 		roles[0], b.role(t, "producer", "spec.yaml", "--restart", "--exit-when-sealed"),
 		b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml"),
 	}
-	for _, p := range roles {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	allEnd(t, 0, roles...)
 	out, err := exec.Command("h5dump", "-d", "/y", "-y", "-w", "1", c.path("out.h5")).CombinedOutput()
 	if err != nil || contains(out, "  1") || strings.Count(string(out), " 2") < 300 {
 		t.Errorf("rows of before the restart are in the dataset: %v\n%s", err, out)

@@ -32,69 +32,101 @@ func TestTwoRuns(t *testing.T) {
 }
 
 // TestTwoMergers starts a second merger for one dataset: it finds the lock
-// taken and leaves.
+// taken and leaves. Those at work do not notice.
 func TestTwoMergers(t *testing.T) {
 	t.Parallel()
-	spec := specOf(nil)
-	want := calmSHA256(t, spec)
-	c := newCampaign(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
+	c := newCounted(t, patient(spec), 100*time.Millisecond)
 	b := c.newBroker(t)
-	p := b.role(t, "producer", "spec.yaml", "--exit-when-sealed")
-	first := b.role(t, "merger", "--exit-when-sealed")
-	eventually(t, "the first merger to have the lock", func() bool {
-		_, err := os.Stat(c.path("out.h5.partial"))
-		return err == nil
-	})
+	hold, held, release := c.hold(t, "complete")
+	roles := []*process{
+		c.metered(t, b.url, "", "producer", "spec.yaml"),
+		c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold, "merger"),
+		c.metered(t, b.url, "", "worker", "--allow-spec", "spec.yaml"),
+	}
+	eventually(t, "the first merger to be at work", func() bool { return strings.Contains(roles[1].stderr.String(), "shard copied") })
+	before := usageOf(t, roles...)
 	second := b.role(t, "merger", "--exit-when-sealed")
 	if code := second.wait(); code != 6 || !strings.Contains(second.stderr.String(), "another merger has the lock") {
 		t.Errorf("the second merger ended with %d:\n%s", code, &second.stderr)
 	}
-	w := b.role(t, "worker", "--exit-when-sealed")
-	for _, p := range []*process{p, first, w} {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	c.pace(t, 0)
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
-	if again := c.record(t).DuplicateRows; again != 0 {
-		t.Errorf("%d rows were computed again", again)
+	c.checkAttempts(t, 0)
+	b.p.kill()
+}
+
+// TestMergerStoppedBeforeItsRename stops a merger whose file is complete. One
+// with another output, which no lock keeps away, seals meanwhile. Then the
+// first goes on: it finds that what it has is what was sealed.
+func TestMergerStoppedBeforeItsRename(t *testing.T) {
+	t.Parallel()
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
+	c := newCounted(t, patient(spec), 10*time.Millisecond)
+	b := c.newBroker(t)
+	once := c.path("stopped")
+	stopped := c.metered(t, b.url, fault.MergerBeforeRename+"=stop@"+once, "merger")
+	roles := []*process{c.metered(t, b.url, "", "producer", "spec.yaml"), c.metered(t, b.url, "", "worker", "--allow-spec", "spec.yaml")}
+	eventually(t, "the merger to stop", stopped.isStopped)
+	allEnd(t, 0, b.role(t, "merger", "--exit-when-sealed", "--output", "other.h5"))
+	if got := sha256Of(t, c.path("other.h5")); got != want {
+		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
+	stopped.signal(syscall.SIGCONT)
+	allEnd(t, 0, append(roles, stopped)...)
+	if got := c.sha256(t); got != want {
+		t.Errorf("sha256 %s, undisturbed %s", got, want)
+	}
+	c.checkAttempts(t, 0)
+	b.p.kill()
 }
 
 // TestTwoProducers holds a producer between two batches while a second one
-// publishes the rest: the first finds out, says so, and leaves.
+// publishes the rest: the first finds out, says so, and leaves. Those at work
+// do not notice.
 func TestTwoProducers(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{
-		"tasks":     "{matrix: {farm_id: 0..9, farm_type: 0..5, seed: 1..50}}",
-		"simulator": "{noop: {}}",
-	})
-	want := calmSHA256(t, spec)
-	c := newCampaign(t, spec)
+	spec := countedSpec(7, 1200)
+	want := calmCounted(t, spec)
+	c := newCounted(t, patient(spec), 100*time.Millisecond)
 	b := c.newBroker(t)
-	hold, held, release := c.hold(t, "batch")
-	first := c.start(t, []string{"WINDROW_FAULT=" + fault.ProducerBatchAcked + "#1=hold@" + hold},
+	batch, heldThere, goOn := c.hold(t, "batch")
+	hold, held, release := c.hold(t, "complete")
+	first := c.start(t, []string{"WINDROW_FAULT=" + fault.ProducerBatchAcked + "#1=hold@" + batch},
 		"producer", "spec.yaml", "--exit-when-sealed", "--nats", b.url)
-	held()
-	second := b.role(t, "producer", "spec.yaml", "--exit-when-sealed")
-	others := []*process{second, b.role(t, "merger", "--exit-when-sealed"), b.role(t, "worker", "--exit-when-sealed")}
-	for _, p := range others {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
+	heldThere()
+	others := []*process{
+		c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold, "merger"),
+		c.metered(t, b.url, "", "worker", "--allow-spec", "spec.yaml"),
 	}
-	release()
+	eventually(t, "rows", func() bool { return recordedBy(others[1]) > 2 })
+	before := usageOf(t, others...)
+	rest, published, leave := c.hold(t, "rest")
+	second := c.metered(t, b.url, fault.ProducerPublished+"=hold@"+rest, "producer", "spec.yaml")
+	published()
+	leave()
+	goOn()
 	if code := first.wait(); code != 6 || !strings.Contains(first.stderr.String(), "another producer") {
 		t.Errorf("the first producer ended with %d:\n%s", code, &first.stderr)
 	}
+	c.pace(t, 0)
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, append(others, second)...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
-	if again := c.record(t).DuplicateRows; again != 0 {
-		t.Errorf("%d rows were computed again", again)
-	}
+	c.checkAttempts(t, 0)
+	b.p.kill()
 }
 
 // TestForeignPartial leaves the unfinished file of another run under the
@@ -135,11 +167,7 @@ func TestWorkersAndMergerShareAFolder(t *testing.T) {
 		t.Errorf("the merger on another folder ended with %d:\n%s", code, &wrong.stderr)
 	}
 	right := b.role(t, "merger", "--exit-when-sealed", "--shards", "here")
-	for _, p := range []*process{p, w, right} {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	allEnd(t, 0, p, w, right)
 }
 
 // TestRolesStartedAfterTheSeal find nothing to do and no folder to share: the

@@ -46,7 +46,7 @@ func (s threeRuns) storm(t *testing.T, r *rand.Rand) {
 	var broker *broker
 	var runs []*campaign
 	var lasting, workers []*process // the latter are killed
-	var before []usage              // of those that last
+	var before usage                // of those that last
 	var restart []func() *process
 	for seed := range 3 {
 		c := newCounted(t, countedSpec(seed, s.tasks), s.each)
@@ -58,7 +58,7 @@ func (s threeRuns) storm(t *testing.T, r *rand.Rand) {
 		role := func(args ...string) *process {
 			return c.start(t, nil, append(args, "--nats", broker.url, "--exit-when-sealed")...)
 		}
-		lasting = append(lasting, role("producer", "spec.yaml", "--metrics", "127.0.0.1:0"), role("merger", "--run", id, "--metrics", "127.0.0.1:0"))
+		lasting = append(lasting, c.metered(t, broker.url, "", "producer", "spec.yaml"), c.metered(t, broker.url, "", "merger", "--run", id))
 		for range s.workers {
 			start := func() *process { return role("worker", "--run", id, "--allow-spec", "spec.yaml") }
 			restart, workers = append(restart, start), append(workers, start())
@@ -95,9 +95,7 @@ func (s threeRuns) storm(t *testing.T, r *rand.Rand) {
 		case <-storm.C:
 			round++
 			if round == 1 { // all are at work
-				for _, p := range lasting {
-					before = append(before, usageOf(t, p.metricsAddress(t)))
-				}
+				before = usageOf(t, lasting...)
 			}
 			for i, only := range r.Perm(len(workers)) {
 				if round <= s.rounds && (s.all || only == 0) {
@@ -105,17 +103,11 @@ func (s threeRuns) storm(t *testing.T, r *rand.Rand) {
 				}
 			}
 			if round == min(s.rounds, 3) {
-				for _, u := range before {
-					u.check(t)
-				}
+				before.check(t)
 			}
 		}
 	}
-	for _, p := range append(lasting, workers...) {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	allEnd(t, 0, append(lasting, workers...)...)
 	if !deleted {
 		t.Error("the run ended before its consumer was deleted")
 	}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"windrow/internal/fault"
 )
 
 // stormSeed returns the seed of a storm: from WINDROW_STORM_SEED, to repeat
@@ -181,29 +183,35 @@ func TestStoppedWorker(t *testing.T) {
 	spec := countedSpec(7, 600)
 	want := calmCounted(t, spec)
 	c := newCounted(t, spec, 10*time.Millisecond)
-	once := c.path("stopped")
-	p := c.start(t, []string{"WINDROW_FAULT=worker.simulated#3=stop@" + once}, "run", "spec.yaml", "--workers", "2", "--keep-shards")
-	var stopped int
-	eventually(t, "a stopped worker", func() bool {
-		for _, pid := range c.children(t, "worker") {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			if err == nil && containsLine(string(stat), "State:\tT") {
-				stopped = pid
-			}
-		}
-		return stopped != 0
-	})
-	<-time.After(5 * time.Second) // more than twice ack_wait: that is what is tested
-	if err := syscall.Kill(stopped, syscall.SIGCONT); err != nil {
+	b := c.newBroker(t)
+	hold, held, release := c.hold(t, "complete")
+	role := func(rule string, args ...string) *process {
+		return c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold+","+rule, args...)
+	}
+	once := c.path("stopped") // as long as it is there, nobody stops
+	if err := os.WriteFile(once, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.wait(); code != 0 {
-		t.Fatalf("exit code %d", code)
+	stopped := role(fault.WorkerSimulated+"=stop@"+once, "worker", "--allow-spec", "spec.yaml")
+	other := role("", "worker", "--allow-spec", "spec.yaml")
+	roles := []*process{role("", "producer", "spec.yaml"), role("", "merger"), stopped, other}
+	eventually(t, "both to be at work", func() bool { return recordedBy(stopped) > 2 && recordedBy(other) > 2 })
+	before := usageOf(t, roles...)
+	if err := os.Remove(once); err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, "the worker to stop", stopped.isStopped)
+	<-time.After(5 * time.Second) // more than twice ack_wait: that is what is tested
+	stopped.signal(syscall.SIGCONT)
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
-	c.checkAttempts(t, 2*20) // what the stopped one held, and goes on with
+	c.checkAttempts(t, 2*20) // what the stopped one held, and what a busy machine lets go of
+	b.p.kill()
 }
 
 // TestWorkIsShared starts two workers; each must compute 40 to 60 % of the

@@ -4,37 +4,71 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 )
 
-// gauge returns a number of /metrics.
-func gauge(t *testing.T, address, name string) float64 {
+// metered starts a role under the rules of WINDROW_FAULT that ends with the
+// run, and of which usageOf can tell what it holds.
+func (c *campaign) metered(t *testing.T, url, rules string, args ...string) *process {
 	t.Helper()
-	value := 0.0
-	for _, digits := range regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(metricsOf(t, address))[1:] {
-		var err error
-		if value, err = strconv.ParseFloat(digits, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return value
+	return c.start(t, []string{"WINDROW_FAULT=" + rules}, append(args, "--exit-when-sealed", "--metrics", "127.0.0.1:0", "--nats", url)...)
 }
 
-// usage is what a process holds that answers for its metrics at an address.
-type usage struct {
+// usage is what processes hold that live through what happens to others.
+type usage []holding
+
+type holding struct {
+	*process
 	address           string
 	goroutines, files float64
 }
 
-func usageOf(t *testing.T, address string) usage {
+// usageOf asks metered roles. They are to be at work: what they hold then is
+// the most of several looks, for a little comes and goes with what they do.
+func usageOf(t *testing.T, roles ...*process) (u usage) {
 	t.Helper()
-	return usage{address, gauge(t, address, "go_goroutines"), gauge(t, address, "process_open_fds")}
+	for _, p := range roles {
+		h := holding{process: p, address: p.metricsAddress(t)}
+		for range 10 {
+			goroutines, files := h.now(t)
+			h.goroutines, h.files = max(h.goroutines, goroutines), max(h.files, files)
+			<-time.After(20 * time.Millisecond)
+		}
+		u = append(u, h)
+	}
+	return u
 }
 
-// check compares what the process holds with what it held before something
-// happened to it. A few more come and go with what it does at the moment.
-func (before usage) check(t *testing.T) {
+// now returns what the process holds.
+func (h holding) now(t *testing.T) (goroutines, files float64) {
 	t.Helper()
-	if now := usageOf(t, before.address); now.goroutines > before.goroutines+10 || now.files > before.files+5 {
-		t.Errorf("%g goroutines and %g files, before %g and %g", now.goroutines, now.files, before.goroutines, before.files)
+	text := metricsOf(t, h.address)
+	for name, value := range map[string]*float64{"go_goroutines": &goroutines, "process_open_fds": &files} {
+		found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("%s does not say %s", h.address, name)
+		}
+		var err error
+		if *value, err = strconv.ParseFloat(found[1], 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return goroutines, files
+}
+
+// check expects that soon after something happened the processes hold no more
+// than they held before. What only comes and goes is gone at one of the looks.
+func (u usage) check(t *testing.T) {
+	t.Helper()
+	for _, h := range u {
+		goroutines, files := h.now(t)
+		for end := time.Now().Add(5 * time.Second); (goroutines > h.goroutines || files > h.files) && time.Now().Before(end); goroutines, files = h.now(t) {
+			<-time.After(20 * time.Millisecond)
+		}
+		name := h.cmd.Args[1]
+		t.Logf("%s: %g goroutines and %g files, before %g and %g", name, goroutines, files, h.goroutines, h.files)
+		if goroutines > h.goroutines || files > h.files {
+			t.Errorf("%s: %g goroutines and %g files, before %g and %g", name, goroutines, files, h.goroutines, h.files)
+		}
 	}
 }

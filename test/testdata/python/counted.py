@@ -1,4 +1,4 @@
-"""A simulator that notes each task it begins in the file `attempts`, and takes as long as the file `pace` says."""
+"""A simulator that notes each task it begins in the file `attempts`, and takes as long as the file `pace` says by then."""
 
 import json
 import os
@@ -6,10 +6,9 @@ import sys
 import time
 
 attempts = os.open("attempts", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-with open("pace") as f:
-    seconds = float(f.read())
 for line in sys.stdin:
     task = json.loads(line)
     os.write(attempts, b"%d\n" % task["params"]["n"])
-    time.sleep(seconds)
+    with open("pace") as f:
+        time.sleep(float(f.read()))
     print(json.dumps({"id": task["id"], "result": {"y": float(task["seed"] % 1000003)}}), flush=True)
