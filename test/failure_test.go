@@ -2,11 +2,19 @@ package test
 
 import (
 	"bytes"
+	"encoding/json"
+	"maps"
 	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"windrow/internal/fault"
+	"windrow/internal/message"
 )
 
 func contains(text []byte, part string) bool { return bytes.Contains(text, []byte(part)) }
@@ -73,6 +81,112 @@ func TestFailingTasks(t *testing.T) {
 				t.Errorf("the datasets of 1 and 5 workers differ: %v", sums)
 			}
 		})
+	}
+}
+
+// TestPoisonedBatch computes 1,000 tasks, which are published as one batch, of
+// which some crash their simulator, err, hang, or answer what cannot be. Each
+// of them is begun as often as its budget says and no other is begun twice:
+// the simulators die, and the workers do not.
+func TestPoisonedBatch(t *testing.T) {
+	t.Parallel()
+	poison := map[int]message.Class{}
+	for i, class := range []message.Class{
+		message.ClassCrash, message.ClassError, message.ClassTimeout, message.ClassInvalidOutput,
+		message.ClassCrash, message.ClassError, message.ClassTimeout, message.ClassInvalidOutput,
+		message.ClassCrash, message.ClassError, message.ClassCrash,
+	} {
+		poison[300+61*i] = class
+	}
+	attempts := map[message.Class]int{message.ClassCrash: 2, message.ClassError: 3, message.ClassTimeout: 1, message.ClassInvalidOutput: 2}
+	spec := strings.Replace(patient(countedSpec(7, 1000)), "timeout: 1m", "timeout: 4s, start_timeout: 20s", 1) +
+		"retry: {crash: 1, error: 2, timeout: 0, invalid_output: 1}\nfailures: {allow: 11}\n"
+	poisoned := func(each time.Duration) *campaign {
+		c := newCounted(t, spec, each)
+		text, err := json.Marshal(poison)
+		if err == nil {
+			err = os.WriteFile(c.path("poison"), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	calm := poisoned(0)
+	undisturbed := calm.start(t, nil, "run", "spec.yaml", "--workers", "1")
+
+	c := poisoned(2 * time.Millisecond)
+	b := c.newBroker(t)
+	hold, held, release := c.hold(t, "complete")
+	role := func(args ...string) *process { return c.metered(t, b.url, fault.MergerComplete+"=hold@"+hold, args...) }
+	workers := []*process{role("worker", "--allow-spec", "spec.yaml"), role("worker", "--allow-spec", "spec.yaml")}
+	decided := []*process{role("producer", "spec.yaml"), role("merger")}
+	eventually(t, "both to be at work", func() bool { return recordedBy(workers[0]) > 0 && recordedBy(workers[1]) > 0 })
+	before := usageOf(t, append(workers, decided...)...)
+	held()
+	before.check(t)
+	release()
+	allEnd(t, 0, workers...)
+	allEnd(t, 3, append(decided, undisturbed)...)
+
+	if got, want := c.sha256(t), calm.sha256(t); got != want {
+		t.Errorf("sha256 %s, undisturbed %s", got, want)
+	}
+	var innocent []string
+	begun := map[int]int{}
+	for _, line := range c.attempts(t) {
+		n, err := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if begun[n]++; poison[n] == "" {
+			innocent = append(innocent, line)
+		}
+	}
+	checkAgain(t, innocent, 0)
+	for n := 1; n <= 1000; n++ {
+		if want := max(1, attempts[poison[n]]); begun[n] != want {
+			t.Errorf("%d attempts at %d (%s), want %d", begun[n], n, poison[n], want)
+		}
+	}
+	b.checkPoisoned(t, poison)
+	b.p.kill()
+}
+
+// checkPoisoned compares which rows are in the dataset, and which failed in
+// which way, with which should be.
+func (b *broker) checkPoisoned(t *testing.T, poison map[int]message.Class) {
+	t.Helper()
+	out, err := exec.Command("h5dump", "-d", "/n", "-y", "-w", "1", b.path("out.h5")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("h5dump: %v\n%s", err, out)
+	}
+	var rows, want []int
+	for _, value := range regexp.MustCompile(`(?m)^ +(\d+),?$`).FindAllStringSubmatch(string(out), -1) {
+		n, err := strconv.Atoi(value[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, n)
+	}
+	for n := 1; n <= 1000; n++ {
+		if poison[n] == "" {
+			want = append(want, n)
+		}
+	}
+	if !slices.Equal(rows, want) {
+		t.Errorf("rows of the dataset: %v", rows)
+	}
+	failed := map[int]message.Class{}
+	for _, g := range b.groups(t, "--nats", b.url) {
+		for _, r := range g.Rows {
+			for index := r[0]; index <= r[1]; index++ {
+				failed[int(index)+1] = message.Class(g.Class)
+			}
+		}
+	}
+	if !maps.Equal(failed, poison) {
+		t.Errorf("failed: %v, should be %v", failed, poison)
 	}
 }
 

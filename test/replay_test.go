@@ -36,9 +36,9 @@ type group struct {
 	Rows               [][2]int64
 }
 
-func (c *campaign) groups(t *testing.T) []group {
+func (c *campaign) groups(t *testing.T, args ...string) []group {
 	t.Helper()
-	stdout, _ := c.run(t, 0, "failed", "--json")
+	stdout, _ := c.run(t, 0, append([]string{"failed", "--json"}, args...)...)
 	var report struct{ Groups []group }
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
 		t.Fatal(err)
@@ -180,11 +180,7 @@ func TestReplayMissing(t *testing.T) {
 		t.Errorf("they are still missing, but it says:\n%s", stdout)
 	}
 	roles = append(roles, b.role(t, "worker", "--exit-when-sealed"))
-	for _, p := range roles {
-		if code := p.wait(); code != 0 {
-			t.Errorf("%v ended with %d:\n%s", p.cmd.Args, code, &p.stderr)
-		}
-	}
+	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
 	}
