@@ -141,12 +141,12 @@ func TestFileSizeLimit(t *testing.T) {
 			t.Parallel()
 			spec := specOf(map[string]string{
 				"simulator": "{noop: {}}", "output": fmt.Sprintf("{file: out.h5, storage: %s}", storage),
-				"tasks": "{matrix: {a: 1..100, b: 1..1000}}",
+				"tasks": "{matrix: {a: 1..100, b: 1..100}}",
 			})
 			c := newCampaign(t, spec)
 			b := c.newBroker(t)
 			others := []*process{b.role(t, "producer", "spec.yaml", "--exit-when-sealed"), b.role(t, "worker", "--exit-when-sealed")}
-			limited := c.startCommand(t, nil, "bash", "-c", `ulimit -f 800 && exec windrow merger --exit-when-sealed --nats "$1"`, "bash", b.url)
+			limited := c.startCommand(t, nil, "bash", "-c", `ulimit -f 100 && exec windrow merger --exit-when-sealed --nats "$1"`, "bash", b.url)
 			if code := limited.wait(); code != 6 || !strings.Contains(limited.stderr.String(), "file too large") {
 				t.Errorf("exit code %d:\n%s", code, &limited.stderr)
 			}
