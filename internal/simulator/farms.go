@@ -122,12 +122,19 @@ func (f *farms) readLayouts(files *windfile.Files) (err error) {
 func (f *farms) checkSpacing(name string, layout []wind.Point) error {
 	for i, p := range layout {
 		if !(math.Abs(p.X) < mostMetres && math.Abs(p.Y) < mostMetres) {
-			return fmt.Errorf("%s: turbine %d is at %g, %g: expected metres on the earth", name, i, p.X, p.Y)
+			return fmt.Errorf("%s: turbine %d (from 0) is at %g, %g: expected metres on the earth", name, i, p.X, p.Y)
 		}
 	}
-	least, closest := f.config.MinSpacing*f.turbines[0].RotorDiameter, wind.ClosestPair(layout)
-	if closest < least {
-		return fmt.Errorf("%s: two turbines are %.1f m apart, min_spacing is %.1f m", name, closest, least)
+	least := f.config.MinSpacing * f.turbines[0].RotorDiameter
+	if !(wind.ClosestPair(layout) < least) {
+		return nil
+	}
+	for i, p := range layout {
+		for j, q := range layout[:i] {
+			if apart := math.Hypot(p.X-q.X, p.Y-q.Y); apart < least {
+				return fmt.Errorf("%s: turbines %d and %d (from 0) are %.1f m apart, min_spacing is %.1f m", name, j, i, apart, least)
+			}
+		}
 	}
 	return nil
 }

@@ -347,7 +347,7 @@ func TestWindfarmFilesThatDoNotFit(t *testing.T) {
 	write(t, filepath.Join(dir, "rose.csv"), "wd,ws,freq_val\n0,8,1\n", 0o600)
 	open := "site: open, turbine: nrel_5mw, min_spacing: 2D, wake: none, "
 	for windfarm, want := range map[string]string{
-		open + "directions: 36, speeds: 3..25, layout: near.csv":                                                                       "simulator.windfarm.layout: near.csv: two turbines are 100.0 m apart, min_spacing is 251.8 m",
+		open + "directions: 36, speeds: 3..25, layout: near.csv":                                                                       "simulator.windfarm.layout: near.csv: turbines 0 and 1 (from 0) are 100.0 m apart, min_spacing is 251.8 m",
 		open + "directions: 36, speeds: 3..25, layout: none.csv":                                                                       "none.csv: no such file",
 		open + "layout: cluster, resource: rose.csv, directions: 36":                                                                   "simulator.windfarm.directions: is given: this resource has its own",
 		open + "layout: cluster, resource: wind.nc":                                                                                    `"wind.nc": expected a file (.csv, .tab, .yaml)`,

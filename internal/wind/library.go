@@ -110,8 +110,8 @@ func ReadTurbine(name string, r io.Reader) (Turbine, error) {
 		}
 		key, value, _ := strings.Cut(comment, ":")
 		if size := sizes[strings.TrimSpace(key)]; size != nil {
-			if *size, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil {
-				return Turbine{}, fmt.Errorf("%s:%d: %s is not a number", name, line, strings.TrimSpace(comment))
+			if *size, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || !positive(*size) {
+				return Turbine{}, fmt.Errorf("%s:%d: %s: expected a number above 0", name, line, strings.TrimSpace(comment))
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func (t Turbine) withCurves(name string, r io.Reader) (Turbine, error) {
 		return Turbine{}, fmt.Errorf("%s:%d: %w", name, table.lines[point.Index], err)
 	}
 	if err != nil {
-		return Turbine{}, fmt.Errorf("%s: %w", name, err)
+		return Turbine{}, fmt.Errorf("%s:%d: %w", name, table.header, err)
 	}
 	return turbine, nil
 }
@@ -198,7 +198,8 @@ func readColumns(name string, r io.Reader) (columns, error) {
 		header[i] = strings.ToLower(strings.TrimSpace(header[i]))
 	}
 	if len(header) == 1 && strings.ContainsAny(header[0], ";\t") {
-		return columns{}, fmt.Errorf("%s: the header is %q: expected commas between the columns", name, header[0])
+		line, _ := reader.FieldPos(0)
+		return columns{}, fmt.Errorf("%s:%d: the header is %q: expected commas between the columns", name, line, header[0])
 	}
 	t := columns{name: name, values: make(map[string][]float64)}
 	t.header, _ = reader.FieldPos(0)
@@ -211,6 +212,10 @@ func readColumns(name string, r io.Reader) (columns, error) {
 		fields, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if errors.Is(err, csv.ErrFieldCount) {
+			line, _ := reader.FieldPos(0)
+			return columns{}, fmt.Errorf("%s:%d: has %d fields: expected %d, as the header in line %d", name, line, len(fields), len(header), t.header)
 		}
 		if err != nil {
 			return columns{}, locateCSV(name, err)
@@ -229,7 +234,7 @@ func readColumns(name string, r io.Reader) (columns, error) {
 		}
 	}
 	if len(t.lines) == 0 {
-		return columns{}, fmt.Errorf("%s: has no rows", name)
+		return columns{}, fmt.Errorf("%s:%d: has no rows below the header", name, t.header)
 	}
 	return t, nil
 }

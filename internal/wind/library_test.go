@@ -47,7 +47,8 @@ func TestReadTurbine(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"wind_speed_ms,power_kw\n3,0\n":                                         "lacks a line \"# rotor_diameter_m: NUMBER\"",
-		"# rotor_diameter_m: wide\n":                                            "t.csv:1: rotor_diameter_m: wide is not a number",
+		"# rotor_diameter_m: wide\n":                                            "t.csv:1: rotor_diameter_m: wide: expected a number above 0",
+		"# rotor_diameter_m: -80\n":                                             "t.csv:1: rotor_diameter_m: -80: expected a number above 0",
 		sizes + "wind_speed_ms,power\n3,0\n4,1\n":                               "t.csv:4: expected a column power_kw or power_w",
 		sizes + "wind_speed_ms,power_kw\n3,0\n3,1\n":                            "t.csv:6: power table: speed 3 does not rise above 3",
 		sizes + "wind_speed_ms,power_kw\n3,0\n\n8,NaN\n":                        "t.csv:7: power_kw is \"NaN\"",

@@ -125,7 +125,7 @@ func (t *tabReader) shares(what string, n int, total float64) ([]float64, error)
 // numbers reads the next line, which must have n numbers.
 func (t *tabReader) numbers(what string, n int) ([]float64, error) {
 	if t.next >= len(t.lines) {
-		return nil, fmt.Errorf("%s: ends before %s", t.name, what)
+		return nil, fmt.Errorf("%s:%d: ends before %s", t.name, len(t.lines), what)
 	}
 	fields := strings.Fields(t.lines[t.next])
 	t.next++

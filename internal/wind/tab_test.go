@@ -48,7 +48,7 @@ func TestReadTab(t *testing.T) {
 func TestReadTabRefuses(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[[2]string]string{
-		{tab, ""}:                                "w.tab: ends before latitude",
+		{tab, ""}:                                "w.tab:1: ends before latitude",
 		{"70.0\n", "70.0 3\n"}:                   "w.tab:2: has 4 numbers: expected 3, latitude, longitude and height",
 		{"4 1.0 0.0", "4.5 1.0 0.0"}:             "w.tab:3: 4.5 sectors",
 		{"4 1.0 0.0", "4 0 0"}:                   "w.tab:3: 4 sectors, speeds times 0",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -15,9 +16,9 @@ import (
 
 // florisTurbine is what matters here of a turbine of the FLORIS library.
 type florisTurbine struct {
-	Type     string  `yaml:"turbine_type"`
-	Hub      float64 `yaml:"hub_height"`     // m
-	Diameter float64 `yaml:"rotor_diameter"` // m
+	Type     string        `yaml:"turbine_type"`
+	Hub      florisNumbers `yaml:"hub_height"`     // m
+	Diameter florisNumbers `yaml:"rotor_diameter"` // m
 	Table    struct {
 		Density florisNumbers `yaml:"ref_air_density"` // kg/m³
 		Speeds  florisNumbers `yaml:"wind_speed"`      // m/s
@@ -52,6 +53,17 @@ func (n *florisNumbers) UnmarshalYAML(node ast.Node) error {
 	return nil
 }
 
+// size returns the number of a key, which must be above 0.
+func (n *florisNumbers) size(name, key string) (float64, error) {
+	switch {
+	case len(n.values) == 0:
+		return 0, fmt.Errorf("%s: %s is missing", name, key)
+	case len(n.values) > 1 || !(n.values[0] > 0) || math.IsInf(n.values[0], 0):
+		return 0, fmt.Errorf("%s:%d: %s: expected a number above 0", name, n.lines[0], key)
+	}
+	return n.values[0], nil
+}
+
 func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 	f := florisTurbine{Type: name}
 	if err := yaml.NewDecoder(r).Decode(&f); err != nil {
@@ -63,13 +75,13 @@ func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 	if old := f.Table.Old.lines; len(old) > 0 {
 		return wind.Turbine{}, fmt.Errorf("%s:%d: power_thrust_table.thrust is of FLORIS 3: only files of FLORIS 4 are read", name, old[0])
 	}
-	for _, size := range []struct {
-		key   string
-		value float64
-	}{{"rotor_diameter", f.Diameter}, {"hub_height", f.Hub}} {
-		if !(size.value > 0) {
-			return wind.Turbine{}, fmt.Errorf("%s: %s is missing or not a number above 0", name, size.key)
-		}
+	diameter, err := f.Diameter.size(name, "rotor_diameter")
+	if err != nil {
+		return wind.Turbine{}, err
+	}
+	hub, err := f.Hub.size(name, "hub_height")
+	if err != nil {
+		return wind.Turbine{}, err
 	}
 	for i, density := range f.Table.Density.values {
 		if density != wind.StandardAir().Density {
@@ -81,7 +93,7 @@ func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 	for i, kilowatts := range f.Table.Powers.values {
 		watts[i] = kilowatts * 1e3
 	}
-	sizes := wind.Turbine{Name: f.Type, RotorDiameter: f.Diameter, HubHeight: f.Hub, RatedPower: slices.Max(watts)}
+	sizes := wind.Turbine{Name: f.Type, RotorDiameter: diameter, HubHeight: hub, RatedPower: slices.Max(watts)}
 	turbine, err := sizes.WithTable(f.Table.Speeds.values, watts, f.Table.Thrusts.values)
 	if err == nil {
 		err = turbine.Validate()
@@ -96,7 +108,7 @@ func readFLORIS(name string, r io.Reader) (wind.Turbine, error) {
 func (f *florisTurbine) locate(name string, err error) error {
 	var point *wind.PointError
 	if !errors.As(err, &point) {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s:%d: %w", name, f.Table.Powers.lines[0], err)
 	}
 	lines := map[wind.Quantity][]int{wind.Axis: f.Table.Speeds.lines, wind.Power: f.Table.Powers.lines, wind.Thrust: f.Table.Thrusts.lines}[point.Of]
 	return fmt.Errorf("%s:%d: %w", name, lines[point.Index], err)
@@ -112,7 +124,11 @@ func locateYAML(name string, err error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
-		return fmt.Errorf("%s:%d: %q: expected a number", name, bad.GetToken().Position.Line, bad.GetToken().Value)
+		what := "a number"
+		if wrong.DstType != nil && wrong.DstType.Kind() == reflect.String {
+			what = "text"
+		}
+		return fmt.Errorf("%s:%d: %q: expected %s", name, bad.GetToken().Position.Line, bad.GetToken().Value, what)
 	}
 	return fmt.Errorf("%s:%d: %s", name, bad.GetToken().Position.Line, bad.GetMessage())
 }

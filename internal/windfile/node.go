@@ -3,7 +3,6 @@ package windfile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -54,7 +53,7 @@ type entry struct {
 // loader reads a file and what it includes.
 type loader struct {
 	open  []string // those that are being read, outermost first
-	files int      // that were read
+	files int      // that were included
 }
 
 // document is a YAML file with what it includes.
@@ -85,18 +84,7 @@ func (f *Files) parse(name string) (*document, error) {
 }
 
 func (l *loader) load(path string) (n *node, text []byte, err error) {
-	if slices.Contains(l.open, path) {
-		return nil, nil, fmt.Errorf("%s: includes itself", path)
-	}
-	if l.files++; l.files > maxIncludes {
-		return nil, nil, fmt.Errorf("%s: more than %d files are included", path, maxIncludes)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err = io.ReadAll(io.LimitReader(file, maxFileBytes))
-	if err := errors.Join(err, file.Close()); err != nil {
+	if text, err = readFile(path); err != nil {
 		return nil, nil, err
 	}
 	if line := form.TooDeep(text); line > 0 {
@@ -106,8 +94,11 @@ func (l *loader) load(path string) (n *node, text []byte, err error) {
 	if err != nil {
 		return nil, nil, locateYAML(path, err)
 	}
-	if len(parsed.Docs) != 1 || parsed.Docs[0].Body == nil {
-		return nil, nil, fmt.Errorf("%s: expected one document", path)
+	switch {
+	case len(parsed.Docs) > 1:
+		return nil, nil, fmt.Errorf("%s: holds %d documents: expected one", path, len(parsed.Docs))
+	case len(parsed.Docs) == 0 || parsed.Docs[0].Body == nil:
+		return nil, nil, fmt.Errorf("%s: is empty", path)
 	}
 	l.open = append(l.open, path)
 	defer func() { l.open = l.open[:len(l.open)-1] }()
@@ -200,6 +191,12 @@ func (l *loader) include(n *node, tag *ast.TagNode) (*node, error) {
 	default:
 		return nil, n.errorf("!include %s: expected .yaml or .nc", name.Value)
 	}
+	if slices.Contains(l.open, path) {
+		return nil, n.errorf("!include %s: the file includes itself", name.Value)
+	}
+	if l.files++; l.files > maxIncludes {
+		return nil, n.errorf("!include %s: more than %d files are included", name.Value, maxIncludes)
+	}
 	included, _, err := l.load(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, n.errorf("!include %s: there is no file %s", name.Value, path)
@@ -279,19 +276,32 @@ func (f *Files) warnOfUnused(n *node) {
 	}
 }
 
-// errorf returns an error with the node's place.
+// errorf returns an error with the node's place. A file that is no text has no lines.
 func (n *node) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", n.file, n.line, fmt.Sprintf(format, args...))
+	place := n.file
+	if n.line > 0 {
+		place = fmt.Sprintf("%s:%d", n.file, n.line)
+	}
+	return fmt.Errorf("%s: %s", place, fmt.Sprintf(format, args...))
 }
 
-// text returns the value of a key that is text, or "".
-func (n *node) text(key string) string {
-	if at := n.get(key); at != nil {
-		if s, ok := at.scalar.(string); ok {
-			return s
-		}
+// text returns the value of a key that must be text, or a number that stands for
+// it. Without the key it is "".
+func (n *node) text(key string) (string, error) {
+	at := n.get(key)
+	if at == nil {
+		return "", nil
 	}
-	return ""
+	switch v := at.scalar.(type) {
+	case string:
+		return v, nil
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64), nil
+	}
+	if at.kind == scalar && at.scalar == nil { // nothing is said
+		return "", nil
+	}
+	return "", at.errorf("%s: expected text", key)
 }
 
 // number returns the value of a key that must be a number above 0.

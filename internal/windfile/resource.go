@@ -28,14 +28,15 @@ type resource struct {
 	at        *node
 	variables map[string]Variable
 	lines     map[string]int
-	texts     []string // times that are text
+	places    map[string][]*node // of the values, where they are in YAML
+	texts     []string           // times that are text
 	used      map[string]bool
 }
 
 // resource reads the wind resource of windIO at the height of the hub, and its
 // turbulence intensity, or NaN.
 func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
-	r := &resource{at: at, variables: map[string]Variable{}, lines: map[string]int{}, used: map[string]bool{}}
+	r := &resource{at: at, variables: map[string]Variable{}, lines: map[string]int{}, places: map[string][]*node{}, used: map[string]bool{}}
 	if at.kind == netCDF {
 		path, _ := at.scalar.(string)
 		if f.NetCDF == nil {
@@ -46,7 +47,7 @@ func (f *Files) resource(at *node, hub float64) (wind.Climate, float64, error) {
 			return nil, 0, fmt.Errorf("%s: %w", path, err)
 		}
 		r.variables = variables
-		r.at = &node{file: path, line: 1}
+		r.at = &node{file: path}
 	} else if err := r.fromYAML(); err != nil {
 		return nil, 0, err
 	}
@@ -77,9 +78,9 @@ func (f *Files) turbulence(r *resource) (float64, error) {
 		return math.NaN(), nil
 	}
 	r.used[turbulenceKey] = true
-	for _, v := range values {
+	for i, v := range values {
 		if !(v >= 0 && v <= 1) {
-			return 0, r.errorf(turbulenceKey, "is %g: expected 0 to 1", v)
+			return 0, r.errorAt(turbulenceKey, i, "is %g: expected 0 to 1", v)
 		}
 	}
 	least, most := slices.Min(values), slices.Max(values)
@@ -106,7 +107,18 @@ func (r *resource) errorf(name, format string, args ...any) error {
 	return fmt.Errorf("%s: %s", r.place(name), fmt.Sprintf(format, args...))
 }
 
+// errorAt returns an error about one of the values of a variable.
+func (r *resource) errorAt(name string, i int, format string, args ...any) error {
+	if places := r.places[name]; i < len(places) {
+		return places[i].errorf("%s: %s", name, fmt.Sprintf(format, args...))
+	}
+	return r.errorf(name, format, args...)
+}
+
 func (r *resource) fromYAML() error {
+	if r.at.kind != mapping {
+		return r.at.errorf("is no wind resource: expected a map of variables")
+	}
 	if r.at.get(probabilityKey) == nil && r.at.get("weibull_a") == nil && r.at.get(timeDim) == nil {
 		var have []string
 		for _, e := range r.at.entries {
@@ -125,6 +137,7 @@ func (r *resource) fromYAML() error {
 			for _, item := range e.value.list {
 				text, _ := item.scalar.(string)
 				r.texts = append(r.texts, text)
+				r.places[timeDim] = append(r.places[timeDim], item)
 			}
 			r.variables[timeDim] = Variable{Dims: []string{timeDim}, Shape: []int{len(r.texts)}}
 			continue
@@ -150,6 +163,9 @@ func (r *resource) variable(e entry) (Variable, error) {
 			return v, e.value.errorf("%s: data is missing", e.key)
 		}
 		if dims := e.value.get("dims"); dims != nil {
+			if dims.kind != list {
+				return v, dims.errorf("%s: dims: expected a list of names", e.key)
+			}
 			for _, d := range dims.list {
 				name, ok := d.scalar.(string)
 				if !ok {
@@ -162,7 +178,7 @@ func (r *resource) variable(e entry) (Variable, error) {
 		v.Dims = []string{e.key}
 	case scalar, netCDF:
 	}
-	if err := flatten(data, e.key, 0, &v); err != nil {
+	if err := r.flatten(data, e.key, 0, &v); err != nil {
 		return v, err
 	}
 	if e.key != timeDim && v.Dims != nil && len(v.Dims) != len(v.Shape) {
@@ -172,13 +188,14 @@ func (r *resource) variable(e entry) (Variable, error) {
 }
 
 // flatten appends the numbers of nested lists, all of one shape.
-func flatten(n *node, key string, depth int, v *Variable) error {
+func (r *resource) flatten(n *node, key string, depth int, v *Variable) error {
 	if n.kind != list {
 		number, ok := n.scalar.(float64)
 		if n.kind != scalar || !ok || depth != len(v.Shape) {
 			return n.errorf("%s: expected numbers, in lists of one length", key)
 		}
 		v.Values = append(v.Values, number)
+		r.places[key] = append(r.places[key], n)
 		return nil
 	}
 	if depth == len(v.Shape) && len(v.Values) == 0 {
@@ -188,7 +205,7 @@ func flatten(n *node, key string, depth int, v *Variable) error {
 		return n.errorf("%s: expected numbers, in lists of one length", key)
 	}
 	for _, item := range n.list {
-		if err := flatten(item, key, depth+1, v); err != nil {
+		if err := r.flatten(item, key, depth+1, v); err != nil {
 			return err
 		}
 	}
@@ -252,9 +269,9 @@ func (r *resource) need(name string, dims ...string) (Variable, error) {
 	if len(v.Dims) != len(dims) {
 		return v, r.errorf(name, "has the dimensions %v: expected %v", v.Dims, dims)
 	}
-	for _, x := range v.Values {
+	for i, x := range v.Values {
 		if math.IsNaN(x) || math.IsInf(x, 0) || x < 0 {
-			return v, r.errorf(name, "has the value %g: expected 0 or more", x)
+			return v, r.errorAt(name, i, "has the value %g: expected 0 or more", x)
 		}
 	}
 	return v, nil
@@ -276,6 +293,14 @@ func (r *resource) directions() (directions []float64, again bool, err error) {
 	directions, err = r.axis(directionDim)
 	if err != nil {
 		return nil, false, err
+	}
+	for i, d := range directions {
+		switch {
+		case !(d >= 0 && d <= 360):
+			return nil, false, r.errorAt(directionDim, i, "is %g: expected 0 to 360", d)
+		case i > 0 && !(d > directions[i-1]):
+			return nil, false, r.errorAt(directionDim, i, "%g does not rise above %g", d, directions[i-1])
+		}
 	}
 	if last := len(directions) - 1; last > 0 && directions[0] == 0 && directions[last] == 360 {
 		return directions[:last], true, nil
@@ -314,10 +339,10 @@ func (r *resource) sectors() (wind.Climate, error) {
 	sectors := make(wind.WeibullSectors, n)
 	for i, d := range directions {
 		if want := float64(i) * 360 / float64(n); math.Abs(d-want) > degreeOff {
-			return nil, r.errorf(directionDim, "%g: expected %g, as the %d sectors go round from north", d, want, n)
+			return nil, r.errorAt(directionDim, i, "%g: expected %g, as the %d sectors go round from north", d, want, n)
 		}
 		if sectors[i] = (wind.WeibullSector{Scale: values[0][i], Shape: values[1][i], Frequency: values[2][i] / total}); !(sectors[i].Scale > 0 && sectors[i].Shape > 0) {
-			return nil, r.errorf("weibull_a", "weibull_a and weibull_k must be above 0")
+			return nil, r.errorAt("weibull_a", i, "weibull_a and weibull_k must be above 0")
 		}
 	}
 	return sectors, nil
@@ -463,7 +488,7 @@ func (r *resource) series() (wind.Climate, error) {
 		if d == 360 {
 			columns[0][i] = 0
 		} else if d > 360 {
-			return nil, r.errorf(directionDim, "is %g: expected 0 to 360", d)
+			return nil, r.errorAt(directionDim, i, "is %g: expected 0 to 360", d)
 		}
 	}
 	return wind.Series{Directions: columns[0], Speeds: columns[1]}, nil
@@ -471,7 +496,7 @@ func (r *resource) series() (wind.Climate, error) {
 
 func (r *resource) checkTimes() error {
 	times := slices.Clone(r.variables[timeDim].Values)
-	for _, text := range r.texts {
+	for i, text := range r.texts {
 		t, err := time.Parse(time.RFC3339, text)
 		for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} { // without a zone
 			if err != nil {
@@ -479,13 +504,13 @@ func (r *resource) checkTimes() error {
 			}
 		}
 		if err != nil {
-			return r.errorf(timeDim, "%q: expected a time as in 2023-07-25T00:00:00Z", text)
+			return r.errorAt(timeDim, i, "%q: expected a time as in 2023-07-25T00:00:00Z", text)
 		}
 		times = append(times, float64(t.Unix()))
 	}
 	for i := 2; i < len(times); i++ {
 		if step := times[1] - times[0]; math.Abs(times[i]-times[i-1]-step) > sumTolerance*math.Abs(step) {
-			return r.errorf(timeDim, "value %d comes after another span than the second: expected equal spans", i+1)
+			return r.errorAt(timeDim, i, "value %d comes after another span than the second: expected equal spans", i+1)
 		}
 	}
 	return nil

@@ -10,14 +10,18 @@ package windfile
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
 
 	"windrow/internal/wind"
 )
@@ -241,13 +245,47 @@ func checkName(path, name string) error {
 }
 
 func read[T any](path string, from func(string, io.Reader) (T, error)) (T, error) {
-	f, err := os.Open(path)
+	text, err := readFile(path)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
-	return from(path, io.LimitReader(f, maxFileBytes))
+	return from(path, bytes.NewReader(text))
+}
+
+// readFile reads a file of text whole. Half of a large one would be other wind.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, bare(path, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	switch err := errors.Join(err, file.Close()); {
+	case err != nil:
+		return nil, bare(path, err)
+	case len(text) > maxFileBytes:
+		return nil, fmt.Errorf("%s: is larger than %s", path, humanize.IBytes(maxFileBytes))
+	}
+	if utf8.Valid(text) {
+		return text, nil
+	}
+	line := 1
+	for l := range bytes.Lines(text) {
+		if !utf8.Valid(l) {
+			break
+		}
+		line++
+	}
+	return nil, fmt.Errorf("%s:%d: is not text in UTF-8", path, line)
+}
+
+// bare says what is wrong with a file as everything else here does, and not which
+// call found it.
+func bare(path string, err error) error {
+	if call, ok := errors.AsType[*fs.PathError](err); ok {
+		err = call.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // maxFileBytes is the size of the largest file that is read whole.

@@ -357,6 +357,93 @@ func TestFileOfAllPartsIsReadOnce(t *testing.T) {
 	}
 }
 
+// TestErrorsSayWhere reads files that are bad in all other ways: each error begins
+// with the file, and with the line if the fault has one.
+func TestErrorsSayWhere(t *testing.T) {
+	t.Parallel()
+	type reading = func(*windfile.Files, string) error
+	turbineOf := func(f *windfile.Files, name string) error { _, err := f.Turbine(name); return err }
+	climateOf := func(f *windfile.Files, name string) error { _, _, err := f.Climate(name, 100); return err }
+	layoutOf := func(f *windfile.Files, name string) error { _, err := f.Layout(name); return err }
+	siteOf := func(f *windfile.Files, name string) error { _, err := f.Site(name); return err }
+	const (
+		floris = "turbine_type: x\nhub_height: 90\nrotor_diameter: 126\npower_thrust_table:\n  wind_speed: [0, 3, 12, 25]\n  power: [0, 100, 5000, 5000]\n  thrust_coefficient: [0, 0.9, 0.8, 0.1]\n"
+		table  = "# rotor_diameter_m: 80\n# hub_height_m: 70\n# rated_power_kw: 2000\nwind_speed_ms,power_kw,thrust_coefficient\n3,0,0.8\n12,2000,0.5\n"
+		axes   = windOf + "  wind_direction: [0, 180]\n  wind_speed: [8, 10]\n"
+		joint  = "  probability: {data: [[0.1, 0.15], [0.3, 0.45]], dims: [wind_direction, wind_speed]}\n"
+	)
+	in := strings.Replace
+	for _, c := range []struct {
+		name, text string
+		read       reading
+		want       string // after the path
+	}{
+		{"absent.yaml", "", turbineOf, ": no such file or directory"},
+		{"absent.csv", "", layoutOf, ": no such file or directory"},
+		{"folder.yaml", "", siteOf, ": is a directory"},
+		{"folder.csv", "", climateOf, ": is a directory"},
+		{"f.yaml", "\n", turbineOf, ": is empty"},
+		{"f.yaml", "a: 1\n---\nb: 2\n", turbineOf, ": holds 2 documents: expected one"},
+		{"f.yaml", "5\n", turbineOf, ":1: is neither a map of keys and values nor a list of such"},
+		{"f.yaml", "a: 1\nb: \xff\n", turbineOf, ":2: is not text in UTF-8"},
+		{"f.csv", "x,y\n1,\xff\n", layoutOf, ":2: is not text in UTF-8"},
+		{"f.yaml", "a: 1\nb: !include f.yaml\n", turbineOf, ":2: !include f.yaml: the file includes itself"},
+		{"f.yaml", "a:\n\tb: 1\n", turbineOf, ":2: found character"},
+
+		{"f.yaml", in(floris, "90", "-90", 1), turbineOf, ":2: hub_height: expected a number above 0"},
+		{"f.yaml", in(floris, "126", "", 1), turbineOf, ": rotor_diameter is missing"},
+		{"f.yaml", in(floris, "rotor_diameter: 126\n", "", 1), turbineOf, ": rotor_diameter is missing"},
+		{"f.yaml", in(floris, "126", "wide", 1), turbineOf, `:3: "wide": expected a number`},
+		{"f.yaml", in(floris, "e: x", "e: [1]", 1), turbineOf, `:1: "[": expected text`},
+		{"f.yaml", in(floris, "5000, 5000", "5000", 1), turbineOf, ":6: power table has 4 speeds and 3 powers"},
+		{"f.yaml", in(floris, "[0, 100, 5000, 5000]", "[0, 0, 0, 0]", 1), turbineOf, ":6: turbine \"x\": rotor diameter"},
+		{"f.yaml", in(turbine, "two megawatts", "[1]", 1), turbineOf, ":1: name: expected text"},
+		{"f.yaml", in(turbine, "  power_curve", "  rated_power: -5\n  x", 1), turbineOf, ":5: rated_power: expected a number above 0"},
+		{"f.csv", in(table, "70", "-70", 1), turbineOf, ":2: hub_height_m: -70: expected a number above 0"},
+		{"f.csv", in(table, "12,2000,0.5\n", "", 1), turbineOf, ":4: power table has fewer than 2 points"},
+		{"f.csv", in(table, "12,2000", "12", 1), turbineOf, ":6: has 2 fields: expected 3, as the header in line 4"},
+
+		{"f.yaml", in(axes, "[0, 180]", "[180, 0]", 1) + joint, climateOf, ":2: wind_direction: 0 does not rise above 180"},
+		{"f.yaml", in(axes, "[0, 180]", "\n  - 0\n  - 400", 1) + joint, climateOf, ":4: wind_direction: is 400: expected 0 to 360"},
+		{"f.yaml", in(axes, "[0, 180]", "{data: [0, 180], dims: 5}", 1) + joint, climateOf, ":2: wind_direction: dims: expected a list of names"},
+		{"f.yaml", axes + "  probability:\n    data:\n    - [0.1, 0.2]\n    - [0.3, -0.4]\n    dims: [wind_direction, wind_speed]\n", climateOf, ":7: probability: has the value -0.4"},
+		{"f.yaml", axes + joint + "  turbulence_intensity:\n    data:\n    - 0.1\n    - 10\n    dims: [wind_direction]\n", climateOf, ":8: turbulence_intensity: is 10: expected 0 to 1"},
+		{"f.yaml", windOf + "  time:\n  - 2023-07-25T00:00:00Z\n  - noon\n  wind_speed: [1, 2]\n  wind_direction: [1, 2]\n", climateOf, `:4: time: "noon": expected a time`},
+		{"f.yaml", windOf + "  time:\n  - 0\n  - 1\n  - 5\n  wind_speed: [1, 2, 3]\n  wind_direction: [1, 2, 3]\n", climateOf, ":5: time: value 3 comes after another span"},
+		{"f.yaml", "wind_resource: [1, 2]\n", climateOf, ":1: is no wind resource: expected a map of variables"},
+		{"f.tab", "Somewhere\n55.7 12.1 110.0\n", climateOf, ":2: ends before the number of sectors"},
+		{"f.csv", "wd,ws,freq_val\n", climateOf, ":1: has no rows below the header"},
+
+		{"f.yaml", "boundaries:\n  polygons: {x: [0, 9, 9], y: [0, 0, 9]}\n", siteOf, ":2: polygons: expected a list of one polygon"},
+		{"f.yaml", "boundaries:\n  circle: {radius: 5, center: {x: a, y: 1}}\n", siteOf, ":2: x: expected a number"},
+		{"f.yaml", "layouts:\n- coordinates:\n    x: [1]\n    y: [a]\n", layoutOf, ":4: y: expected a number"},
+	} {
+		files := &windfile.Files{Dir: t.TempDir()}
+		if err := errors.Join(os.Mkdir(filepath.Join(files.Dir, "folder.yaml"), 0o700), os.Mkdir(filepath.Join(files.Dir, "folder.csv"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		if c.text != "" {
+			write(t, files.Dir, c.name, c.text)
+		}
+		if err := c.read(files, c.name); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(files.Dir, c.name)+c.want) {
+			t.Errorf("%q gave %v\nwant %s", c.text, err, c.want)
+		}
+	}
+}
+
+// TestLargeFileIsRefused, and not read up to where it fits.
+func TestLargeFileIsRefused(t *testing.T) {
+	t.Parallel()
+	files := &windfile.Files{Dir: t.TempDir()}
+	path := write(t, files.Dir, "f.csv", "x,y\n1,2\n")
+	if err := os.Truncate(path, 64<<20+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.Layout("f.csv"); err == nil || !strings.HasSuffix(err.Error(), "f.csv: is larger than 64 MiB") {
+		t.Error(err)
+	}
+}
+
 // FuzzWindIO asserts that a file is refused or gives what can be computed.
 func FuzzWindIO(f *testing.F) {
 	f.Add(turbine)

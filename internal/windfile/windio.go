@@ -14,12 +14,15 @@ const leastSpecificPower, mostSpecificPower = 20, 2000
 
 // turbine reads a windIO turbine.
 func (n *node) turbine() (wind.Turbine, error) {
-	t := wind.Turbine{Name: n.text("name")}
 	performance := n.get("performance")
 	if performance == nil {
-		return t, n.errorf("is no turbine: performance is missing")
+		return wind.Turbine{}, n.errorf("is no turbine: performance is missing")
 	}
-	var err error
+	name, err := n.text("name")
+	if err != nil {
+		return wind.Turbine{}, err
+	}
+	t := wind.Turbine{Name: name}
 	if t.RotorDiameter, err = n.number("rotor_diameter"); err != nil {
 		return t, err
 	}
@@ -123,6 +126,9 @@ func (n *node) cubicCurve(t *wind.Turbine) error {
 	}{{"rated_power", &c.Rated}, {"rated_wind_speed", &c.AtRated}, {"cutin_wind_speed", &c.CutIn}, {"cutout_wind_speed", &c.CutOut}} {
 		var err error
 		if *field.value, err = n.number(field.key); err != nil {
+			if n.get(field.key) != nil {
+				return err
+			}
 			return n.errorf("expected power_curve, Cp_curve, or rated_power with rated_, cutin_ and cutout_wind_speed (%s)", field.key)
 		}
 	}
@@ -215,16 +221,21 @@ const circleVertices = 360
 
 // site reads the boundary of a windIO site.
 func (f *Files) site(n *node) (wind.Site, error) {
-	site := wind.Site{Name: n.text("name")}
+	var site wind.Site
 	boundaries := n.get("boundaries")
 	if boundaries == nil {
 		return site, n.errorf("is no site: boundaries is missing")
 	}
+	var err error
+	if site.Name, err = n.text("name"); err != nil {
+		return site, err
+	}
 	if exclusions := n.get("exclusions"); exclusions != nil {
 		return site, exclusions.errorf("exclusions are not kept clear of turbines: cut them out of the polygon")
 	}
-	var err error
 	switch polygons := boundaries.get("polygons"); {
+	case polygons != nil && polygons.kind != list:
+		return site, polygons.errorf("polygons: expected a list of one polygon, as in [{x: [...], y: [...]}]")
 	case polygons != nil && len(polygons.list) != 1:
 		return site, polygons.errorf("the site has %d polygons: expected one", len(polygons.list))
 	case polygons != nil:
