@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"windrow/internal/column"
 	"windrow/internal/h5"
@@ -19,9 +20,12 @@ func recompute(path string, n int64) (done int64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	check, err := openFarmCheck(f)
-	if errors.Is(err, simulator.ErrNoFarms) || errors.Is(err, simulator.ErrNoInputs) {
+	check, err := openFarmCheck(f, filepath.Dir(path))
+	switch {
+	case errors.Is(err, simulator.ErrNoFarms):
 		return 0, &exitError{exitUsage, err, ""}
+	case errors.Is(err, simulator.ErrNoInputs):
+		return 0, &exitError{exitUsage, fmt.Errorf("%w: give the same command in the directory of the spec", err), ""}
 	}
 	if err != nil {
 		return 0, &exitError{exitCorrupt, err, ""}
@@ -50,7 +54,9 @@ func recompute(path string, n int64) (done int64, err error) {
 	return done, nil
 }
 
-func openFarmCheck(f *h5.File) (check *simulator.FarmCheck, err error) {
+// openFarmCheck takes the files that the spec names from the working directory, or
+// from that of the dataset: where the spec was, the dataset does not say.
+func openFarmCheck(f *h5.File, beside string) (check *simulator.FarmCheck, err error) {
 	text, err := f.String("spec")
 	if err != nil {
 		return nil, err
@@ -72,7 +78,11 @@ func openFarmCheck(f *h5.File) (check *simulator.FarmCheck, err error) {
 			return nil, err
 		}
 	}
-	return simulator.NewFarmCheck(s, turbines, farmType)
+	dirs := []string{"."}
+	if beside != "." {
+		dirs = append(dirs, beside)
+	}
+	return simulator.NewFarmCheck(s, dirs, turbines, farmType)
 }
 
 func roomForTurbines(f *h5.File) (turbines int, err error) {

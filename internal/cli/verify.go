@@ -36,7 +36,8 @@ file of tasks. If something differs, the first rows that do are named.
 
 --recompute N also computes the energy of N farms again, evenly spaced over a
 dataset of the windfarm model, from their stored layouts; aep and
-capacity_factor must be the same bits.
+capacity_factor must be the same bits. Files of a turbine or of the wind must be
+in the working directory or beside the dataset, as its spec names them.
 
 The file is read in a child process with limits, because the HDF5 library
 crashes on some damaged files. Exit code 5 if the file is not sound.`,

@@ -3,7 +3,9 @@ package simulator
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"strings"
 
 	"windrow/internal/spec"
 	"windrow/internal/table"
@@ -35,15 +37,16 @@ var ErrNoInputs = errors.New("rows cannot be computed again here")
 
 // NewFarmCheck returns a check for rows of the spec with room for that many
 // turbines. On the tender sites their key farm_type is of the given type. Files
-// of a turbine or of the wind must be here as the spec names them.
-func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, error) {
+// of a turbine or of the wind must be in the first of the directories that has
+// them, as the spec names them.
+func NewFarmCheck(s *spec.Spec, dirs []string, turbines int, farmType table.Type) (*FarmCheck, error) {
 	config := s.Simulator.Windfarm
 	if config == nil {
 		return nil, ErrNoFarms
 	}
 	computed := *config
 	computed.Layout = "" // it is in the row
-	model, err := newFarms(&computed, &windfile.Files{})
+	model, err := farmsFrom(&computed, dirs)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoInputs, err)
 	}
@@ -58,6 +61,16 @@ func NewFarmCheck(s *spec.Spec, turbines int, farmType table.Type) (*FarmCheck, 
 		c.columns = append(c.columns, table.Column{Name: farmTypeKey, Type: farmType})
 	}
 	return c, nil
+}
+
+func farmsFrom(config *spec.Windfarm, dirs []string) (model *farms, err error) {
+	for _, dir := range dirs {
+		model, err = newFarms(config, &windfile.Files{Dir: dir})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return model, err
+		}
+	}
+	return nil, fmt.Errorf("%w; it was looked for in %s", err, strings.Join(dirs, " and "))
 }
 
 // Columns returns what Check needs of a row.

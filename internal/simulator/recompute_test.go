@@ -29,7 +29,7 @@ func TestFarmCheckFindsWhatWasNotComputed(t *testing.T) {
 	if err := b.Simulate(t.Context(), b.task([]int64{4, 5, 1}, ""), b.row); err != nil {
 		t.Fatal(err)
 	}
-	check, err := simulator.NewFarmCheck(s, 100, table.Type{Kind: table.Int32})
+	check, err := simulator.NewFarmCheck(s, []string{"."}, 100, table.Type{Kind: table.Int32})
 	if err != nil {
 		t.Fatal(err)
 	}
