@@ -1,10 +1,17 @@
 package test
 
 import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/zeebo/xxh3"
 )
 
 // TestIndependentReader has h5py read a dataset and the shards it was made of.
@@ -100,3 +107,57 @@ func TestReadersOfStorages(t *testing.T) {
 		})
 	}
 }
+
+// TestManifestAsDocumented has a reader written from docs/FORMAT.md alone find
+// every digest in the manifest right.
+func TestManifestAsDocumented(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]map[string]string{
+		"text key": {},
+		"gzip":     {"output": "{file: out.h5, storage: gzip}"},
+		"kept":     {"failures": "{allow: 1, rows: keep}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := map[string]string{
+				"tasks":     "{matrix: {farm_type: [A, B], seed: 1..3}}",
+				"simulator": "{command: [python3, sim.py], timeout: 1m}",
+				"columns":   "[{name: y, type: f64}, {name: wide, type: f32, shape: {a: 2}, padded: [a]}]",
+			}
+			maps.Copy(spec, change)
+			c := newCampaign(t, specOf(spec))
+			code := 0
+			if name == "kept" {
+				code = 3
+			}
+			if err := os.WriteFile(c.path("sim.py"), fmt.Appendf(nil, twoColumns, code), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.run(t, code, "run", "spec.yaml", "--workers", "1")
+			rows := strings.Fields(c.python(t, "testdata/python/manifest.py", c.path("out.h5"), "task", "farm_type", "seed", "y", "wide", "farm_type_code"))
+			if len(rows) != 2*6 {
+				t.Fatalf("manifest.py says: %q", rows)
+			}
+			for i := 0; i < len(rows); i += 2 {
+				content, err := hex.DecodeString(rows[i+1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := strconv.FormatUint(max(1, xxh3.Hash(content)), 10); got != rows[i] {
+					t.Errorf("row %d has the digest %s, the manifest says %s", i/2, got, rows[i])
+				}
+			}
+		})
+	}
+}
+
+// twoColumns is a simulator that fails one task, or none.
+const twoColumns = `import json, sys
+for line in sys.stdin:
+    task = json.loads(line)
+    n = task["params"]["seed"]
+    reply = {"id": task["id"], "result": {"y": n / 2, "wide": [n]}}
+    if n == %d and task["params"]["farm_type"] == "A":
+        reply = {"id": task["id"], "error": "as asked"}
+    print(json.dumps(reply), flush=True)
+`

@@ -81,7 +81,7 @@ func (s *Spec) KeyColumns() (table.Columns, error) {
 
 // CodeColumns returns the companions of the keys whose values are text: an i8
 // <name>_code with the position of the value on its axis, for readers that
-// cannot select by text. They stand after all keys, and table.Row.SetKey fills
+// cannot select by text. They stand after the results, and table.Row.SetKey fills
 // them. Keys of a task list, and with more than 127 values, have none.
 func (s *Spec) CodeColumns() table.Columns {
 	var columns table.Columns
