@@ -35,6 +35,11 @@ infinite; a dataset that lies where it cannot, as on top of another. NaN in a ro
 of several numbers is padding, and allowed. Text of variable length is not read,
 nor what --require does not name.
 
+A sound file can have rows that were never computed, where a worker makes the
+place of all rows first. Those with nothing but zeros, or the fill values of the
+datasets, beside their key are counted in its line; the file is valid. Single
+whole numbers and texts are taken for the key here.
+
 --key also finds rows that have the key of an earlier row, in the same file or
 in one before it.
 
@@ -74,13 +79,26 @@ type verdict struct {
 	Valid  bool   `json:"valid"`
 	Reason string `json:"reason,omitempty"` // why it is corrupt
 	Rows   int64  `json:"rows"`
+	Blank  int64  `json:"blank,omitempty"` // rows with nothing beside their key
 }
 
 func (v verdict) String() string {
-	if v.Valid {
+	switch {
+	case v.Valid && v.Blank > 0:
+		return fmt.Sprintf("%s: valid, %s; %s", v.File, plural(int(v.Rows), "row"), blankRows(v.Blank))
+	case v.Valid:
 		return fmt.Sprintf("%s: valid, %s", v.File, plural(int(v.Rows), "row"))
 	}
 	return fmt.Sprintf("%s: corrupt: %s", v.File, v.Reason)
+}
+
+// blankRows says that rows have no results. A sound campaign may have a few.
+func blankRows(n int64) string {
+	has := "have"
+	if n == 1 {
+		has = "has"
+	}
+	return fmt.Sprintf("%s %s nothing but zeros or fill values beside the key", plural(int(n), "row"), has)
 }
 
 func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
@@ -138,9 +156,11 @@ type examiner struct {
 func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 	v.File = e.files[i]
 	if len(e.options.key) == 0 {
-		v.Rows, err = e.reader.Check(ctx, v.File, e.options.require)
+		var found foreign.Checked
+		found, err = e.reader.Examine(ctx, v.File, e.options.require)
+		v.Rows, v.Blank = found.Rows, found.Blank
 	} else {
-		v.Rows, err = e.checkKeys(ctx, i)
+		err = e.checkKeys(ctx, i, &v)
 	}
 	if err == nil && e.plan != nil {
 		err = e.checkDeclared(ctx, v.File)
@@ -159,12 +179,14 @@ func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 	return v, nil
 }
 
-// checkKeys is Check, and looks for keys that were there before.
-func (e *examiner) checkKeys(ctx context.Context, i int) (rows int64, err error) {
+// checkKeys examines a file, and looks for keys that were there before.
+func (e *examiner) checkKeys(ctx context.Context, i int, v *verdict) error {
 	s, rows, err := rescue.Open(ctx, e.reader, e.files[i], e.options.require)
+	v.Rows = rows
 	if err != nil {
-		return rows, err
+		return err
 	}
+	v.Blank = s.Blank
 	repeated, first := 0, ""
 	err = s.Keys(ctx, e.reader, e.options.key, func(row int64, k rescue.Key, show func() string) {
 		before, beforeRow, twice := e.seen.Add(k, i, row)
@@ -180,9 +202,9 @@ func (e *examiner) checkKeys(ctx context.Context, i int) (rows int64, err error)
 		}
 	})
 	if err != nil || repeated == 0 {
-		return rows, err
+		return err
 	}
-	return rows, &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(repeated, "row"), first)}
+	return &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(repeated, "row"), first)}
 }
 
 // checkDeclared holds the rows of a file to the columns of the spec.

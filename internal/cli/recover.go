@@ -39,8 +39,9 @@ func newRecover(a *app) *cobra.Command {
 		Long: `Find which tasks of a campaign are whole in the HDF5 files that its workers left
 behind, and which are missing. A file that is damaged counts with the rows that
 can still be read and are numbers; one that was cut short, or whose writer was
-killed, with those that are whole within the bytes that are there. In either, a
-row that has only zeros beside its key is taken for one that was never written.
+killed, with those that are whole within the bytes that are there. In any file, a
+row that has only zeros, or the fill values of its datasets, beside its key is
+taken for one that was never written.
 
 The tasks are those of a spec, or of a list as a spec's tasks.file. With a spec,
 a row must also be what its columns declare: shapes, types, min, max, finite.
@@ -211,6 +212,9 @@ func (f found) show(w io.Writer, file string) {
 		fmt.Fprintf(w, "%s: damaged: %s; no row saved", file, f.Damage)
 	default:
 		fmt.Fprintf(w, "%s: damaged: %s; %s of %s saved", file, f.Damage, humanize.Comma(saved), plural(int(f.Rows), "row"))
+	}
+	if f.Blank > 0 {
+		fmt.Fprintf(w, "; %s: never written", blankRows(f.Blank))
 	}
 	if f.misfits > 0 {
 		fmt.Fprintf(w, "; %s not as the spec declares, the first: %s", plural(int(f.misfits), "row"), f.misfit)

@@ -7,6 +7,6 @@ import "io"
 func ServeAs(in io.Reader, out io.Writer, do func()) error {
 	return serve(in, out, func(question) (answer, error) {
 		do()
-		return answer{Rows: 1}, nil
+		return answer{Checked: Checked{Rows: 1}}, nil
 	})
 }

@@ -21,6 +21,13 @@ import (
 // Required are the datasets that a worker's file of a wind farm campaign has.
 var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
 
+// Checked is what was found in a sound file.
+type Checked struct {
+	Rows   int64
+	Blank  int64 // rows with nothing but zeros, or what their datasets are filled with, beside the key
+	Digest bool  // the file is held to a digest of windrow's
+}
+
 // Check reads all of the required datasets in the root of the file at path, or
 // of every one there if none is required, and returns their common number of
 // rows, the size of the first dimension; of a damaged file the largest that
@@ -29,52 +36,57 @@ var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
 // lengths differ, a number with one value a row is NaN or infinite, or one of
 // several is infinite; or any dataset of the root, required or not, lies where it
 // cannot. NaN among several is padding.
-func Check(path string, required []string) (rows int64, err error) {
+//
+// A row may be blank in a sound file too: most writers make the place of all rows
+// first. It is told, and no error. Single whole numbers and texts count as a key.
+func Check(path string, required []string) (found Checked, err error) {
 	f, err := h5.Open(path)
 	if err != nil {
-		return 0, inWords(err)
+		return found, inWords(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if len(required) == 0 {
 		if required, err = f.Names(); err != nil {
-			return 0, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
+			return found, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
 		}
 	}
 	places, err := newPlaces(path)
 	if err != nil {
-		return 0, err
+		return found, err
 	}
+	c := checking{file: f, places: places}
 	lengths := make([]int64, len(required))
 	for i, name := range required {
-		lengths[i], err = check(f, name, places)
-		rows = max(rows, lengths[i])
+		lengths[i], err = c.dataset(name)
+		found.Rows = max(found.Rows, lengths[i])
 		if err != nil {
-			return rows, err
+			return found, err
 		}
 	}
 	if len(lengths) == 0 {
-		return 0, errors.New("there is no dataset in it")
+		return found, errors.New("there is no dataset in it")
 	}
 	if slices.Min(lengths) != slices.Max(lengths) {
 		var each []string
 		for i, name := range required {
 			each = append(each, fmt.Sprintf("%s %s", name, humanize.Comma(lengths[i])))
 		}
-		return rows, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
+		return found, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
 	}
 	others, err := f.Members("/")
 	if err != nil {
-		return rows, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
+		return found, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
 	}
 	for _, name := range others.Datasets {
 		if slices.Contains(required, name) {
 			continue
 		}
 		if err := locate(f, name, places); err != nil {
-			return rows, err
+			return found, err
 		}
 	}
-	return rows, places.check()
+	found.Blank = c.blank.count()
+	return found, places.check()
 }
 
 // inWords drops what a reader knows: which file was opened.
@@ -86,9 +98,16 @@ func inWords(err error) error {
 	return errors.New(strings.TrimPrefix(e.Error(), e.Op+" "+e.Object+": "))
 }
 
-// check reads one dataset and returns its length.
-func check(f *h5.File, name string, places *places) (rows int64, err error) {
-	d, err := f.Dataset(name)
+// checking is one Check at work.
+type checking struct {
+	file   *h5.File
+	places *places
+	blank  blank
+}
+
+// dataset reads one and returns its length.
+func (c *checking) dataset(name string) (rows int64, err error) {
+	d, err := c.file.Dataset(name)
 	if errors.Is(err, h5.ErrNotFound) {
 		return 0, fmt.Errorf("dataset %s is missing", name)
 	}
@@ -103,19 +122,36 @@ func check(f *h5.File, name string, places *places) (rows int64, err error) {
 	if len(dims) == 0 {
 		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
 	}
-	if err := places.add(name, d); err != nil {
+	if err := c.places.add(name, d); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	if _, err := d.Any(); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, inWords(err))
 	}
+	isResult := isResult(d, dims)
 	if !d.Plain() { // variable-length text and the like: only its length is known
+		c.blank.off = c.blank.off || isResult
 		return dims[0], nil
 	}
-	if err := read(d, dims, judgeOf(d, len(dims) == 1)); err != nil {
+	judge := judgeOf(d, len(dims) == 1)
+	look := func(int64, []byte) {}
+	if isResult {
+		fill, err := d.FillRead()
+		if err != nil {
+			return dims[0], fmt.Errorf("dataset %s: its fill value cannot be read: %w", name, inWords(err))
+		}
+		look = c.blank.look(dims[0], fill)
+	}
+	if err := read(d, dims, judge, look); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
 	}
 	return dims[0], nil
+}
+
+// isResult tells whether a dataset has what was computed, and is not of a key.
+func isResult(d *h5.Dataset, dims []int64) bool {
+	t, err := d.Any()
+	return len(dims) > 1 || err == nil && (t.Kind == h5.Float64 || t.Kind == h5.Float32)
 }
 
 // locate looks at where a dataset lies, and does not read it.
@@ -138,8 +174,9 @@ const (
 )
 
 // read hands the content of a dataset to judge, block by block, which returns
-// the position of an element that may not be there, or -1.
-func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what string)) error {
+// the position of an element that may not be there, or -1; and to look, with how
+// many bytes a row has.
+func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what string), look func(rowBytes int64, block []byte)) error {
 	size := int64(d.ElementBytes())
 	rowBytes := max(size, 1)
 	for _, n := range dims[1:] {
@@ -159,6 +196,7 @@ func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what s
 		if bad, what := judge(block); bad >= 0 {
 			return fmt.Errorf("row %d is %s", first+int64(bad)*size/rowBytes, what)
 		}
+		look(rowBytes, block)
 	}
 	return nil
 }

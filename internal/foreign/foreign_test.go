@@ -70,7 +70,8 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows, err := foreign.Check(file(t, c.numbers, c.matrix), c.required)
+			found, err := foreign.Check(file(t, c.numbers, c.matrix), c.required)
+			rows := found.Rows
 			switch {
 			case c.want == "" && (err != nil || rows != 3):
 				t.Errorf("%d rows, %v", rows, err)

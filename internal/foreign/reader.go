@@ -66,12 +66,18 @@ func (r *Reader) Close() {
 	}
 }
 
-// Check reads the whole file, as the function Check does. A file with a digest
-// of windrow's, a shard or a dataset, is held to it instead. Where lengths
-// could be read, rows is that of a damaged file, too.
+// Check reads the whole file, as the function Check does, and returns its rows. A
+// file with a digest of windrow's, a shard or a dataset, is held to it instead.
+// Where lengths could be read, rows is that of a damaged file, too.
 func (r *Reader) Check(ctx context.Context, path string, required []string) (rows int64, err error) {
+	found, err := r.Examine(ctx, path, required)
+	return found.Rows, err
+}
+
+// Examine is Check, and returns all that was found.
+func (r *Reader) Examine(ctx context.Context, path string, required []string) (Checked, error) {
 	a, err := r.ask(ctx, question{Ask: askCheck, Path: path, Required: required}, wholeFile)
-	return a.Rows, err
+	return a.Checked, err
 }
 
 // List returns what is in a group of the file; "/" is its root.
@@ -126,7 +132,7 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	a, err := r.child.ask(ctx, q)
 	switch {
 	case err == nil && a.Damage != "":
-		return a, &DamagedError{Reason: a.Damage, Digest: a.Digest}
+		return a, &DamagedError{Reason: a.Damage, Digest: a.Checked.Digest}
 	case err == nil:
 		return a, nil
 	}
@@ -256,6 +262,7 @@ type Dataset struct {
 	Shape      []int64        `json:"shape"` // empty: a single value
 	Layout     h5.Layout      `json:"layout"`
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
+	Fill       []byte         `json:"fill,omitempty"` // what an element has that nobody wrote, unless it is zero
 }
 
 // Rows are rows of a dataset.

@@ -42,13 +42,12 @@ const (
 
 // answer is a line of JSON from a child, and bytes after it.
 type answer struct {
-	Damage string  `json:"damage,omitempty"` // what is wrong with the file
-	Digest bool    `json:"digest,omitempty"` // the damage is that a digest differs
-	Rows   int64   `json:"rows,omitempty"`
-	Group  Group   `json:"group,omitzero"`
-	Data   Rows    `json:"data,omitzero"`
-	Follow int64   `json:"follow,omitempty"` // how many bytes
-	Texts  []int32 `json:"texts,omitempty"`  // the length of each text among them
+	Damage  string  `json:"damage,omitempty"` // what is wrong with the file
+	Checked Checked `json:"checked,omitzero"`
+	Group   Group   `json:"group,omitzero"`
+	Data    Rows    `json:"data,omitzero"`
+	Follow  int64   `json:"follow,omitempty"` // how many bytes
+	Texts   []int32 `json:"texts,omitempty"`  // the length of each text among them
 }
 
 // Limits of an answer.
@@ -167,7 +166,7 @@ type examiner struct{ last *survey }
 func (e *examiner) examine(ctx context.Context, q question) (a answer, err error) {
 	switch q.Ask {
 	case askCheck:
-		a.Rows, a.Digest, err = checkFile(ctx, q.Path, q.Required)
+		a.Checked, err = checkFile(ctx, q)
 	case askList:
 		a.Group, err = list(q)
 	case askRead:
@@ -183,24 +182,23 @@ var shardName = regexp.MustCompile(`^\d{1,19}-([0-9a-f]{64})\.h5$`)
 
 // checkFile checks a file: one of windrow's by its digest, another by reading
 // it.
-func checkFile(ctx context.Context, path string, required []string) (rows int64, hasDigest bool, err error) {
-	if m := shardName.FindStringSubmatch(filepath.Base(path)); m != nil {
-		switch sum, _, err := shard.Hash(path); {
+func checkFile(ctx context.Context, q question) (found Checked, err error) {
+	if m := shardName.FindStringSubmatch(filepath.Base(q.Path)); m != nil {
+		switch sum, _, err := shard.Hash(q.Path); {
 		case err != nil:
-			return 0, true, err
+			return Checked{Digest: true}, err
 		case string(sum) != m[1]:
-			return 0, true, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
+			return Checked{Digest: true}, fmt.Errorf("its SHA-256 is %s, not the one in its name", sum)
 		}
-		rows, err = Check(path, nil) // it has the columns of its run
-		return rows, true, err
+		found, err = Check(q.Path, nil) // it has the columns of its run
+		return Checked{Rows: found.Rows, Digest: true}, err
 	}
-	report, err := dataset.Verify(ctx, path)
+	report, err := dataset.Verify(ctx, q.Path)
 	unreadable, _ := errors.AsType[*h5.Error](err)
 	if errors.Is(err, dataset.ErrForeign) || unreadable != nil && unreadable.Op == "open" {
-		rows, err = Check(path, required)
-		return rows, false, err
+		return Check(q.Path, q.Required)
 	}
-	return report.Rows, true, err
+	return Checked{Rows: report.Rows, Digest: true}, err
 }
 
 // open opens the file. Who is wary may have one that was not closed.
@@ -252,6 +250,11 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 	about.Type, _ = d.Any() // the zero Type says that there is none
 	if about.Layout, err = d.Layout(); err != nil {
 		return about, err
+	}
+	if about.Type.Kind != 0 {
+		if about.Fill, err = d.Fill(); err != nil {
+			return about, err
+		}
 	}
 	about.Attributes, err = f.Attributes(path)
 	return about, err

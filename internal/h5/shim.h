@@ -49,6 +49,7 @@ int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_b
 herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes);
 int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across);
 int h5_dataset_kind(hid_t dataset, size_t *length);
+herr_t h5_fill(hid_t dataset, int kind, size_t size, void *value); // OTHER: zeros
 herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer);
 herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);
 herr_t h5_write_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);

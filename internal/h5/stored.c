@@ -48,6 +48,21 @@ int h5_dataset_kind(hid_t dataset, size_t *length) {
   return kind;
 }
 
+// What an element has that nobody wrote, as a kind, or with 0 as the stored type;
+// its size is looked at again.
+herr_t h5_fill(hid_t dataset, int kind, size_t size, void *value) {
+  hid_t creation = H5Dget_create_plist(dataset), stored = H5Dget_type(dataset), type = -1;
+  H5D_fill_value_t defined;
+  herr_t status = -1;
+  if (stored >= 0) type = kind == 0 ? H5Tcopy(stored) : memory_type(stored, kind);
+  if (creation >= 0 && type >= 0 && H5Pfill_value_defined(creation, &defined) >= 0)
+    status = defined != H5D_FILL_VALUE_USER_DEFINED || H5Tget_size(type) != size ? OTHER : H5Pget_fill_value(creation, type, value);
+  if (type >= 0) H5Tclose(type);
+  if (stored >= 0) H5Tclose(stored);
+  if (creation >= 0) H5Pclose(creation);
+  return status;
+}
+
 static herr_t move_rows(int write, hid_t dataset, hid_t type, int rank, const hsize_t *start, const hsize_t *count, void *buffer) {
   hid_t file = H5Dget_space(dataset), memory = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, count, NULL);
   herr_t status = -1;

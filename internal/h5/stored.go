@@ -33,6 +33,42 @@ func (d *Dataset) Any() (Type, error) {
 	return t, err
 }
 
+// Fill returns what an element of the type that Any tells has where nobody wrote
+// it; nil is zeros.
+func (d *Dataset) Fill() ([]byte, error) {
+	t, err := d.Any()
+	if err != nil || t.Kind == VarText {
+		return nil, err
+	}
+	return d.fill(t.Kind, t.Bytes())
+}
+
+// FillRead is Fill of elements as Read reads them.
+func (d *Dataset) FillRead() ([]byte, error) {
+	if !d.Plain() {
+		return nil, nil
+	}
+	return d.fill(0, d.ElementBytes())
+}
+
+func (d *Dataset) fill(kind Kind, size int) (value []byte, err error) {
+	if size <= 0 || size > maxFillBytes {
+		return nil, nil
+	}
+	err = callOn(d.dataset, "read the fill value of", d.name, func(id C.hid_t) error {
+		value = make([]byte, size)
+		status := C.h5_fill(id, C.int(kind), C.size_t(size), unsafe.Pointer(&value[0]))
+		if status == C.OTHER {
+			value = nil
+			return nil
+		}
+		return check(status)
+	})
+	return value, err
+}
+
+const maxFillBytes = 1 << 12
+
 // ReadAny reads n rows as elements of the type that Any tells, whatever their
 // byte order is in the file. The buffer must have exactly their length.
 func (d *Dataset) ReadAny(first, n int64, buffer []byte) error {

@@ -24,7 +24,9 @@ type Record struct {
 
 type cell struct {
 	Column
-	bytes []byte
+
+	bytes     []byte
+	attribute bool
 }
 
 // Find is what was found in a file.
@@ -32,18 +34,21 @@ type Find struct {
 	Damage string // what is wrong with the file, or empty
 	Rows   int64  // that it says to have
 	Saved  int64  // that are whole
+	Blank  int64  // that have nothing beside their key, and so are not
 }
 
 // Records calls each with every whole record of a file, whatever is wrong with
 // the rest, if only that nobody closed it: a record is whole if all its values can
 // be read from the bytes that are there, single numbers are numbers and nothing
-// is infinite. In a damaged file it must have more than zeros beside its key. A file has a dataset in its root for
-// each column, or a group in its root for each task. Where columns are named,
-// a record must have all of them beside its key.
+// is infinite. It must have more than zeros, or what its datasets are filled with,
+// beside its key: a worker that makes the place of all rows first, and writes all
+// keys, may be killed after some of them, and leave a sound file. A file has a
+// dataset in its root for each column, or a group in its root for each task. Where
+// columns are named, a record must have all of them beside its key.
 //
 // Of a file with a digest of windrow's that differs, nothing is whole.
 func Records(ctx context.Context, r *foreign.Reader, path string, key, columns []string, each func(Record) error) (find Find, err error) {
-	required := columns
+	required, digest := columns, false
 	if required != nil {
 		required = slices.Concat(key, columns)
 	}
@@ -73,7 +78,9 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 		}
 	}
 	if find.Damage == "" {
-		find.Rows, err = r.Check(ctx, path, required)
+		var found foreign.Checked
+		found, err = r.Examine(ctx, path, required)
+		find.Rows, digest = found.Rows, found.Digest
 	}
 	damage, damaged := errors.AsType[*foreign.DamagedError](err)
 	switch {
@@ -84,7 +91,7 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 	case err != nil:
 		return find, err
 	}
-	t := &tabular{reader: r, key: key, find: &find, budget: readBudget}
+	t := &tabular{reader: r, key: key, find: &find, budget: readBudget, written: digest}
 	if err := t.open(path, root, required); err != nil {
 		return find, keepDamage(&find, err)
 	}
@@ -124,6 +131,8 @@ type tabular struct {
 	key    []string
 	find   *Find
 	budget int // how many more reads may fail
+
+	written bool // all rows are, whatever they have: the file has a digest of windrow's
 }
 
 // readBudget bounds how closely the limits of damage are looked for. A read that
@@ -157,7 +166,7 @@ func (t *tabular) open(path string, root foreign.Group, required []string) error
 		}
 		t.source.Rows = min(t.source.Rows, d.Shape[0])
 		t.find.Rows = max(t.find.Rows, d.Shape[0])
-		t.source.Columns = append(t.source.Columns, Column{Name: name, Type: d.Type, Shape: d.Shape[1:]})
+		t.source.Columns = append(t.source.Columns, Column{Name: name, Type: d.Type, Shape: d.Shape[1:], fill: d.Fill})
 	}
 	for _, name := range t.key {
 		switch c := t.source.Column(name); {
@@ -239,7 +248,7 @@ func newCell(c Column, rows foreign.Rows, n int64) (cell, error) {
 	if int64(len(rows.Bytes)) != n*c.rowBytes() {
 		return cell{}, damaged("dataset %s is being changed by another program", c.Name)
 	}
-	return cell{c, rows.Bytes}, nil
+	return cell{Column: c, bytes: rows.Bytes}, nil
 }
 
 // split calls each with the whole rows.
@@ -249,10 +258,14 @@ func (t *tabular) split(cells []cell, first, n int64, each func(Record) error) e
 		whole := true
 		for j, c := range cells {
 			size := c.rowBytes()
-			rec.cells[j] = cell{c.Column, c.bytes[i*size : (i+1)*size]}
+			rec.cells[j] = cell{Column: c.Column, bytes: c.bytes[i*size : (i+1)*size]}
 			whole = whole && rec.cells[j].whole()
 		}
-		if !whole || t.find.Damage != "" && t.unwritten(rec) {
+		if whole && !t.written && rec.blank(t.key, nil) {
+			t.find.Blank++
+			whole = false
+		}
+		if !whole {
 			continue
 		}
 		rec.setKey(t.key)
@@ -264,16 +277,16 @@ func (t *tabular) split(cells []cell, first, n int64, each func(Record) error) e
 	return nil
 }
 
-// unwritten tells whether a row of a damaged file has only zeros beside its key:
-// its place was made, and perhaps never filled.
-func (t *tabular) unwritten(rec Record) bool {
+// blank tells whether a record has nothing beside its key, and the attributes of
+// its group that are no columns.
+func (r *Record) blank(key, columns []string) bool {
 	results := 0
-	for _, c := range rec.cells {
-		if slices.Contains(t.key, c.Name) {
+	for _, c := range r.cells {
+		if slices.Contains(key, c.Name) || c.attribute && !slices.Contains(columns, c.Name) {
 			continue
 		}
 		results++
-		if slices.ContainsFunc(c.bytes, func(b byte) bool { return b != 0 }) {
+		if !foreign.IsBlank(c.bytes, c.fill) {
 			return false
 		}
 	}
@@ -343,6 +356,10 @@ func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Rec
 		if err != nil {
 			return err
 		}
+		if rec.blank(g.key, g.columns) {
+			g.find.Blank++
+			continue
+		}
 		g.find.Saved++
 		if err := each(rec); err != nil {
 			return err
@@ -378,7 +395,7 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 		if err != nil {
 			return rec, err
 		}
-		c, err := newCell(Column{Name: d.Name, Type: d.Type, Shape: d.Shape}, rows, 1)
+		c, err := newCell(Column{Name: d.Name, Type: d.Type, Shape: d.Shape, fill: d.Fill}, rows, 1)
 		if err != nil {
 			return rec, err
 		}
@@ -387,6 +404,7 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 	for _, a := range group.Attributes {
 		rows := foreign.Rows{Type: a.Type, Bytes: a.Bytes, Texts: a.Texts}
 		if c, err := newCell(Column{Name: a.Name, Type: a.Type, Shape: a.Shape}, rows, 1); err == nil && len(c.bytes) > 0 && rec.cell(a.Name) == nil {
+			c.attribute = true
 			rec.cells = append(rec.cells, c)
 		}
 	}
@@ -412,7 +430,7 @@ func (g *grouped) keyFromName(rec *Record, name string) {
 		var number int64
 		if _, err := fmt.Sscan(m[1], &number); err == nil {
 			bytes := binary.LittleEndian.AppendUint64(nil, uint64(number)) //nolint:gosec // its bits
-			rec.cells = append(rec.cells, cell{Column{Name: g.key[i], Type: h5.Type{Kind: h5.Int64}}, bytes})
+			rec.cells = append(rec.cells, cell{Column: Column{Name: g.key[i], Type: h5.Type{Kind: h5.Int64}}, bytes: bytes})
 		}
 	}
 }

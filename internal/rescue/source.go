@@ -20,6 +20,7 @@ import (
 type Source struct {
 	Path       string
 	Rows       int64
+	Blank      int64 // that have nothing but zeros, or what their datasets are filled with, beside the key
 	Columns    []Column
 	Attributes []h5.Attribute // of the root
 	others     []foreign.Dataset
@@ -33,6 +34,7 @@ type Column struct {
 	Shape      []int64 // of a row
 	Varying    bool    // text of any length
 	Attributes []h5.Attribute
+	fill       []byte // of a row that nobody wrote; nil: zeros
 }
 
 func (c Column) elements() int64 {
@@ -49,7 +51,8 @@ func (c Column) rowBytes() int64 { return c.elements() * int64(c.Type.Bytes()) }
 // and reads what is in it. What is wrong with the file is a
 // *foreign.DamagedError; rows are those that it says to have then.
 func Open(ctx context.Context, r *foreign.Reader, path string, required []string) (s *Source, rows int64, err error) {
-	rows, err = r.Check(ctx, path, required)
+	found, err := r.Examine(ctx, path, required)
+	rows = found.Rows
 	if err != nil {
 		return nil, rows, err
 	}
@@ -57,7 +60,7 @@ func Open(ctx context.Context, r *foreign.Reader, path string, required []string
 	if err != nil {
 		return nil, rows, err
 	}
-	s = &Source{Path: path, Rows: rows, Attributes: root.Attributes, beside: slices.Clone(root.Damaged)}
+	s = &Source{Path: path, Rows: rows, Blank: found.Blank, Attributes: root.Attributes, beside: slices.Clone(root.Damaged)}
 	for _, g := range root.Groups {
 		s.beside = append(s.beside, g+"/")
 	}
@@ -69,7 +72,7 @@ func Open(ctx context.Context, r *foreign.Reader, path string, required []string
 			s.others = append(s.others, d) // a scale, a note; or of a type that windrow has not
 			continue
 		}
-		c := Column{Name: d.Name, Type: d.Type, Shape: d.Shape[1:], Attributes: d.Attributes}
+		c := Column{Name: d.Name, Type: d.Type, Shape: d.Shape[1:], Attributes: d.Attributes, fill: d.Fill}
 		if d.Type.Kind == h5.VarText {
 			if err := measure(ctx, r, s, &c); err != nil {
 				return nil, rows, err
