@@ -50,7 +50,9 @@ The files need not be windrow's. Those that are have a digest and are held to
 it: a shard to the one in its name, a dataset to its manifest.
 
 Files are read in a child process with limits, because the HDF5 library crashes
-on some damaged ones. Exit code 5 if a file is corrupt.`,
+on some damaged ones. One that another process has open for writing is not read,
+nor to its end one that takes longer or more memory than the limits. Exit code 5
+if a file is corrupt, or was not read.`,
 		Example: `  windrow check worker_*.h5
   windrow check worker_*.h5 --require farm_id,seed,aep
   windrow check worker_*.h5 --key farm_id,farm_type,seed
@@ -77,7 +79,8 @@ on some damaged ones. Exit code 5 if a file is corrupt.`,
 type verdict struct {
 	File   string `json:"file"`
 	Valid  bool   `json:"valid"`
-	Reason string `json:"reason,omitempty"` // why it is corrupt
+	Reason string `json:"reason,omitempty"` // why it is corrupt, or was not read
+	Unread bool   `json:"unread,omitempty"` // it may be sound
 	Rows   int64  `json:"rows"`
 	Blank  int64  `json:"blank,omitempty"` // rows with nothing beside their key
 }
@@ -89,7 +92,8 @@ func (v verdict) String() string {
 	case v.Valid:
 		return fmt.Sprintf("%s: valid, %s", v.File, plural(int(v.Rows), "row"))
 	}
-	return fmt.Sprintf("%s: corrupt: %s", v.File, v.Reason)
+	damage := foreign.DamagedError{Reason: v.Reason, Unread: v.Unread}
+	return v.File + ": " + damage.Verdict()
 }
 
 // blankRows says that rows have no results. A sound campaign may have a few.
@@ -115,15 +119,18 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 		e.declared = declarationOf(e.plan)
 		e.options.require = slices.Concat(e.plan.Planned.Keys, e.declared.names)
 	}
-	valid, rows := 0, int64(0)
+	valid, unread, rows := 0, 0, int64(0)
 	for i := range files {
 		v, err := e.examine(ctx, i)
 		if err != nil {
 			return err
 		}
-		if v.Valid {
+		switch {
+		case v.Valid:
 			valid++
 			rows += v.Rows
+		case v.Unread:
+			unread++
 		}
 		if !o.json {
 			fmt.Fprintln(a.stdout, v)
@@ -131,12 +138,16 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 			return err
 		}
 	}
-	corrupt := len(files) - valid
-	if !o.json {
-		fmt.Fprintf(a.stdout, "%d valid, %d corrupt, %s\n", valid, corrupt, plural(int(rows), "row"))
+	corrupt := len(files) - valid - unread
+	also := ""
+	if unread > 0 {
+		also = fmt.Sprintf(", %d not read", unread)
 	}
-	if corrupt > 0 {
-		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt", humanize.Comma(int64(corrupt)), plural(len(files), "file")), ""}
+	if !o.json {
+		fmt.Fprintf(a.stdout, "%d valid, %d corrupt%s, %s\n", valid, corrupt, also, plural(int(rows), "row"))
+	}
+	if corrupt+unread > 0 {
+		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt%s", humanize.Comma(int64(corrupt)), plural(len(files), "file"), also), ""}
 	}
 	return nil
 }
@@ -169,7 +180,7 @@ func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 	noKey, hasNone := errors.AsType[*rescue.KeyError](err)
 	switch {
 	case corrupt:
-		v.Reason = damage.Reason
+		v.Reason, v.Unread = damage.Reason, damage.Unread
 	case hasNone:
 		v.Reason = noKey.Reason
 	default:

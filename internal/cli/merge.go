@@ -193,7 +193,11 @@ func (m *merging) say(file string, damage error, rows int64) {
 	if rows > 0 {
 		what = plural(int(rows), "row") + " lost"
 	}
-	fmt.Fprintf(m.stdout, "%s: corrupt: %s; %s\n", file, damage, what)
+	verdict := "corrupt: " + damage.Error()
+	if d, ok := errors.AsType[*foreign.DamagedError](damage); ok {
+		verdict = d.Verdict()
+	}
+	fmt.Fprintf(m.stdout, "%s: %s; %s\n", file, verdict, what)
 }
 
 // drop goes on without a file that failed while it was copied.

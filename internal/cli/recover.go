@@ -41,7 +41,8 @@ behind, and which are missing. A file that is damaged counts with the rows that
 can still be read and are numbers; one that was cut short, or whose writer was
 killed, with those that are whole within the bytes that are there. In any file, a
 row that has only zeros, or the fill values of its datasets, beside its key is
-taken for one that was never written.
+taken for one that was never written. A file that another process has open for
+writing is not read.
 
 The tasks are those of a spec, or of a list as a spec's tasks.file. With a spec,
 a row must also be what its columns declare: shapes, types, min, max, finite.
@@ -204,14 +205,17 @@ func (s *salvage) file(ctx context.Context, path string, take func(index int64, 
 }
 
 func (f found) show(w io.Writer, file string) {
-	saved := f.Saved - f.misfits
+	saved, damaged := f.Saved-f.misfits, "damaged"
+	if f.Unread {
+		damaged = "not read"
+	}
 	switch {
 	case f.Damage == "":
 		fmt.Fprintf(w, "%s: valid, %s", file, plural(int(f.Rows), "row"))
 	case saved == 0:
-		fmt.Fprintf(w, "%s: damaged: %s; no row saved", file, f.Damage)
+		fmt.Fprintf(w, "%s: %s: %s; no row saved", file, damaged, f.Damage)
 	default:
-		fmt.Fprintf(w, "%s: damaged: %s; %s of %s saved", file, f.Damage, humanize.Comma(saved), plural(int(f.Rows), "row"))
+		fmt.Fprintf(w, "%s: %s: %s; %s of %s saved", file, damaged, f.Damage, humanize.Comma(saved), plural(int(f.Rows), "row"))
 	}
 	if f.Blank > 0 {
 		fmt.Fprintf(w, "; %s: never written", blankRows(f.Blank))

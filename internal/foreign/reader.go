@@ -26,17 +26,22 @@ type DamagedError struct {
 	Reason string
 	Digest bool // the file has a digest of windrow's, and is not what it was
 	Died   bool // a child process died of it
+	Unread bool // it may be sound: why it was not read to its end
 }
 
 func (e *DamagedError) Error() string { return e.Reason }
 
+// Verdict says what the file is, and why.
+func (e *DamagedError) Verdict() string {
+	if e.Unread {
+		return "not read: " + e.Reason
+	}
+	return "corrupt: " + e.Reason
+}
+
 // damaged returns a DamagedError.
 func damaged(format string, args ...any) error {
 	return &DamagedError{Reason: fmt.Sprintf(format, args...)}
-}
-
-func deadly(format string, args ...any) error {
-	return &DamagedError{Reason: fmt.Sprintf(format, args...), Died: true}
 }
 
 // Reader reads files in a child process, which is used until it dies. A death
@@ -74,8 +79,12 @@ func (r *Reader) Check(ctx context.Context, path string, required []string) (row
 	return found.Rows, err
 }
 
-// Examine is Check, and returns all that was found.
+// Examine is Check, and returns all that was found. It does not read what another
+// process is writing.
 func (r *Reader) Examine(ctx context.Context, path string, required []string) (Checked, error) {
+	if err := Busy(path); err != nil {
+		return Checked{}, err
+	}
 	a, err := r.ask(ctx, question{Ask: askCheck, Path: path, Required: required}, wholeFile)
 	return a.Checked, err
 }
@@ -142,11 +151,11 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	case ctx.Err() != nil:
 		return answer{}, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded), end.outOfTime():
-		return answer{}, deadly("reading it took longer than %s", q.Clock)
+		return answer{}, &DamagedError{Reason: fmt.Sprintf("it took longer than %s", q.Clock), Died: true, Unread: true}
 	case end.outOfMemory():
-		return answer{}, deadly("reading it needs more than %s of memory", humanize.IBytes(r.limits.Memory))
+		return answer{}, &DamagedError{Reason: fmt.Sprintf("it needs more than %s of memory", humanize.IBytes(r.limits.Memory)), Died: true, Unread: true}
 	}
-	return answer{}, deadly("libhdf5 crashed on it: %s", end.state)
+	return answer{}, &DamagedError{Reason: "libhdf5 crashed on it: " + end.state, Died: true}
 }
 
 // lookAt returns the size of a file that a child may open.

@@ -32,6 +32,7 @@ type cell struct {
 // Find is what was found in a file.
 type Find struct {
 	Damage string // what is wrong with the file, or empty
+	Unread bool   // it may be sound: Damage is why it was not read to its end
 	Rows   int64  // that it says to have
 	Saved  int64  // that are whole
 	Blank  int64  // that have nothing beside their key, and so are not
@@ -46,15 +47,19 @@ type Find struct {
 // dataset in its root for each column, or a group in its root for each task. Where
 // columns are named, a record must have all of them beside its key.
 //
-// Of a file with a digest of windrow's that differs, nothing is whole.
+// Of a file with a digest of windrow's that differs, nothing is whole, nor of one
+// that another process is writing.
 func Records(ctx context.Context, r *foreign.Reader, path string, key, columns []string, each func(Record) error) (find Find, err error) {
 	required, digest := columns, false
 	if required != nil {
 		required = slices.Concat(key, columns)
 	}
+	if err := foreign.Busy(path); err != nil {
+		return find, keepDamage(&find, err)
+	}
 	root, err := r.List(ctx, path, "/")
 	if unclosed, ok := errors.AsType[*foreign.DamagedError](err); ok && !unclosed.Died {
-		find.Damage = unclosed.Reason
+		find.Damage, find.Unread = unclosed.Reason, unclosed.Unread
 		if root, err = r.ListWary(ctx, path, "/"); err == nil && isOurs(root) {
 			return find, nil
 		}
@@ -87,7 +92,7 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 	case damaged && damage.Digest:
 		return find, keepDamage(&find, err)
 	case damaged:
-		find.Damage = damage.Reason
+		find.Damage, find.Unread = damage.Reason, damage.Unread
 	case err != nil:
 		return find, err
 	}
@@ -112,7 +117,7 @@ func isScale(d foreign.Dataset) bool {
 func keepDamage(find *Find, err error) error {
 	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
 		if find.Damage == "" {
-			find.Damage = damage.Reason
+			find.Damage, find.Unread = damage.Reason, damage.Unread
 		}
 		return nil
 	}
