@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"windrow/internal/foreign"
+	"windrow/internal/h5"
 	"windrow/internal/rescue"
 	"windrow/producer"
 )
@@ -33,7 +35,8 @@ stopped before it was closed, a dataset that is missing, that cannot be read
 to its end or is of another length than the others, a number that is NaN or
 infinite; a dataset that lies where it cannot, as on top of another. NaN in a row
 of several numbers is padding, and allowed. Text of variable length is not read,
-nor what --require does not name.
+nor what --require does not name. A link to a dataset of the same file counts as
+the dataset; links into other files are not followed.
 
 A sound file can have rows that were never computed, where a worker makes the
 place of all rows first. Those with nothing but zeros, or the fill values of the
@@ -83,14 +86,20 @@ type verdict struct {
 	Unread bool   `json:"unread,omitempty"` // it may be sound
 	Rows   int64  `json:"rows"`
 	Blank  int64  `json:"blank,omitempty"` // rows with nothing beside their key
+
+	Links []h5.Link `json:"links,omitempty"` // to nothing in the file
 }
 
 func (v verdict) String() string {
-	switch {
-	case v.Valid && v.Blank > 0:
-		return fmt.Sprintf("%s: valid, %s; %s", v.File, plural(int(v.Rows), "row"), blankRows(v.Blank))
-	case v.Valid:
-		return fmt.Sprintf("%s: valid, %s", v.File, plural(int(v.Rows), "row"))
+	if v.Valid {
+		says := []string{fmt.Sprintf("%s: valid, %s", v.File, plural(int(v.Rows), "row"))}
+		if v.Blank > 0 {
+			says = append(says, blankRows(v.Blank))
+		}
+		for _, l := range v.Links {
+			says = append(says, fmt.Sprintf("%s is %s", l.Name, l))
+		}
+		return strings.Join(says, "; ")
 	}
 	damage := foreign.DamagedError{Reason: v.Reason, Unread: v.Unread}
 	return v.File + ": " + damage.Verdict()
@@ -169,7 +178,7 @@ func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 	if len(e.options.key) == 0 {
 		var found foreign.Checked
 		found, err = e.reader.Examine(ctx, v.File, e.options.require)
-		v.Rows, v.Blank = found.Rows, found.Blank
+		v.Rows, v.Blank, v.Links = found.Rows, found.Blank, found.Links
 	} else {
 		err = e.checkKeys(ctx, i, &v)
 	}
@@ -197,7 +206,7 @@ func (e *examiner) checkKeys(ctx context.Context, i int, v *verdict) error {
 	if err != nil {
 		return err
 	}
-	v.Blank = s.Blank
+	v.Blank, v.Links = s.Blank, s.Links
 	repeated, first := 0, ""
 	err = s.Keys(ctx, e.reader, e.options.key, func(row int64, k rescue.Key, show func() string) {
 		before, beforeRow, twice := e.seen.Add(k, i, row)

@@ -26,6 +26,8 @@ type Checked struct {
 	Rows   int64
 	Blank  int64 // rows with nothing but zeros, or what their datasets are filled with, beside the key
 	Digest bool  // the file is held to a digest of windrow's
+
+	Links []h5.Link // in the root, to nothing in the file; none of them is required
 }
 
 // Check reads all of the required datasets in the root of the file at path, or
@@ -45,10 +47,13 @@ func Check(path string, required []string) (found Checked, err error) {
 		return found, inWords(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	root, err := f.Members("/")
+	if err != nil {
+		return found, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
+	}
+	found.Links = root.Links
 	if len(required) == 0 {
-		if required, err = f.Names(); err != nil {
-			return found, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
-		}
+		required = root.Datasets
 	}
 	places, err := newPlaces(path)
 	if err != nil {
@@ -57,6 +62,9 @@ func Check(path string, required []string) (found Checked, err error) {
 	c := checking{file: f, places: places}
 	lengths := make([]int64, len(required))
 	for i, name := range required {
+		if err := leadsAway(root.Links, name); err != nil {
+			return found, err
+		}
 		lengths[i], err = c.dataset(name)
 		found.Rows = max(found.Rows, lengths[i])
 		if err != nil {
@@ -73,11 +81,7 @@ func Check(path string, required []string) (found Checked, err error) {
 		}
 		return found, fmt.Errorf("datasets have unequal lengths: %s", strings.Join(each, ", "))
 	}
-	others, err := f.Members("/")
-	if err != nil {
-		return found, fmt.Errorf("its datasets cannot be listed: %w", inWords(err))
-	}
-	for _, name := range others.Datasets {
+	for _, name := range root.Datasets {
 		if slices.Contains(required, name) {
 			continue
 		}
@@ -87,6 +91,16 @@ func Check(path string, required []string) (found Checked, err error) {
 	}
 	found.Blank = c.blank.count()
 	return found, places.check()
+}
+
+// leadsAway returns an error if a name is a link to nothing in the file.
+func leadsAway(links []h5.Link, name string) error {
+	for _, l := range links {
+		if l.Name == name {
+			return fmt.Errorf("dataset %s is %s", name, l)
+		}
+	}
+	return nil
 }
 
 // inWords drops what a reader knows: which file was opened.

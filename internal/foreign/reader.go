@@ -262,6 +262,15 @@ type Group struct {
 	Datasets   []Dataset      `json:"datasets,omitempty"`
 	Groups     []string       `json:"groups,omitempty"`
 	Damaged    []string       `json:"damaged,omitempty"` // what cannot be opened
+	Links      []h5.Link      `json:"links,omitempty"`   // that lead to nothing in the file
+}
+
+// Lacks says that a dataset is not in the group.
+func (g Group) Lacks(dataset string) error {
+	if err := leadsAway(g.Links, dataset); err != nil {
+		return &DamagedError{Reason: err.Error()}
+	}
+	return damaged("dataset %s is missing", dataset)
 }
 
 // Dataset is what a file says of a dataset, before anything is read of it.

@@ -223,7 +223,7 @@ func list(q question) (g Group, err error) {
 	if err != nil {
 		return g, fmt.Errorf("group %s cannot be listed: %w", group, inWords(err))
 	}
-	g.Groups, g.Damaged = members.Groups, members.Damaged
+	g.Groups, g.Damaged, g.Links = members.Groups, members.Damaged, members.Links
 	if g.Attributes, err = f.Attributes(group); err != nil {
 		return g, fmt.Errorf("attributes of group %s cannot be read: %w", group, inWords(err))
 	}

@@ -40,7 +40,10 @@ import (
 	"gonum.org/v1/hdf5"
 )
 
-var library sync.Mutex
+var (
+	library  sync.Mutex
+	prepared bool
+)
 
 // call makes one call of libhdf5 and returns its error with the reason.
 func call(op, object string, f func() error) error {
@@ -49,6 +52,12 @@ func call(op, object string, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	C.h5_listen()
+	if !prepared {
+		if C.h5_stay_in_file() < 0 {
+			return newError(op, object, C.GoString(C.h5_reason()), errNoReason)
+		}
+		prepared = true
+	}
 	if err := f(); err != nil {
 		return newError(op, object, C.GoString(C.h5_reason()), err)
 	}

@@ -222,6 +222,31 @@ hid_t h5_open_unclosed(const char *path) {
   return file;
 }
 
+// Links into other files are not followed, whoever asks: they may lead to anything
+// on the machine. Their class is replaced by one that tells what they are.
+static ssize_t tell_link(const char *name, const void *link, size_t size, void *buffer, size_t room) {
+  (void)name;
+  if (buffer != NULL) memcpy(buffer, link, size < room ? size : room);
+  return (ssize_t)size;
+}
+
+static hid_t refuse_link(const char *name, hid_t group, const void *link, size_t size, hid_t access
+#if H5L_LINK_CLASS_T_VERS >= 1
+                         , hid_t transfer
+#endif
+) {
+  (void)name, (void)group, (void)link, (void)size, (void)access;
+#if H5L_LINK_CLASS_T_VERS >= 1
+  (void)transfer;
+#endif
+  return -1;
+}
+
+herr_t h5_stay_in_file(void) {
+  H5L_class_t external = {H5L_LINK_CLASS_T_VERS, H5L_TYPE_EXTERNAL, "external", NULL, NULL, NULL, refuse_link, NULL, tell_link};
+  return H5Lregister(&external);
+}
+
 // A list of names, each after a letter for what it is, and ended by NUL.
 struct list {
   char *bytes;
@@ -230,16 +255,8 @@ struct list {
 
 enum { LIST_BYTES_MAX = 1 << 28 };
 
-static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *data) {
-  struct list *l = data;
+static herr_t add_entry(struct list *l, char what, const char *name) {
   size_t need = strlen(name) + 2;
-  char what = 'l';
-  if (link->type == H5L_TYPE_HARD) {
-    hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-    H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
-    what = type == H5I_DATASET ? 'd' : type == H5I_GROUP ? 'g' : object < 0 ? '?' : 't';
-    if (object >= 0) H5Oclose(object);
-  }
   if (l->used + need > l->size) {
     size_t size = 2 * (l->size + need);
     char *bytes = size > LIST_BYTES_MAX ? NULL : realloc(l->bytes, size);
@@ -251,6 +268,40 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, vo
   memcpy(l->bytes + l->used + 1, name, need - 1);
   l->used += need;
   return 0;
+}
+
+enum { LINK_BYTES_MAX = 1 << 16 };
+
+// Adds a link that leads to nothing in this file, and after it where it leads: the
+// name of the other file, or the path.
+static herr_t add_link(hid_t group, const char *name, const H5L_info_t *link, struct list *l) {
+  size_t size = link->u.val_size;
+  char *value = size > LINK_BYTES_MAX ? NULL : calloc(1, size + 1);
+  const char *target = value, *path;
+  unsigned flags;
+  int external = link->type == H5L_TYPE_EXTERNAL;
+  herr_t status;
+  if (value == NULL || H5Lget_val(group, name, value, size, H5P_DEFAULT) < 0 ||
+      (external && H5Lunpack_elink_val(value, size, &flags, &target, &path) < 0))
+    target = "";
+  status = add_entry(l, external ? 'e' : 's', name);
+  if (status >= 0) status = add_entry(l, '>', target);
+  free(value);
+  return status;
+}
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *data) {
+  int soft = link->type == H5L_TYPE_SOFT;
+  char what = 'l';
+  if (link->type == H5L_TYPE_EXTERNAL) return add_link(group, name, link, data);
+  if (link->type == H5L_TYPE_HARD || soft) {
+    hid_t object = H5Oopen(group, name, H5P_DEFAULT);
+    H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
+    what = type == H5I_DATASET ? 'd' : type == H5I_GROUP ? soft ? 'l' : 'g' : object < 0 ? '?' : 't'; // soft links to groups can go in circles
+    if (object >= 0) H5Oclose(object);
+    else if (soft) return add_link(group, name, link, data);
+  }
+  return add_entry(data, what, name);
 }
 
 ssize_t h5_list(hid_t file, const char *group, char **names) {

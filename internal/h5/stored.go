@@ -285,9 +285,25 @@ func (d *Dataset) Chunks(most int) (chunks Chunks, err error) {
 type Members struct {
 	Datasets, Groups []string
 	Damaged          []string // what cannot be opened
+	Links            []Link   // that lead to nothing in the file
 }
 
-// Members lists a group. Links to other files and names are left out.
+// Link is a name that leads to nothing in its file.
+type Link struct {
+	Name     string `json:"name"`
+	Target   string `json:"target"`             // a path, or the name of another file
+	External bool   `json:"external,omitempty"` // it leads into another file, and is not followed
+}
+
+func (l Link) String() string {
+	if l.External {
+		return "a link into " + l.Target + ": links into other files are not followed"
+	}
+	return "a link to " + l.Target + ", which is not in the file"
+}
+
+// Members lists a group. A soft link to a dataset counts as the dataset; one to a
+// group is left out, as is a named type.
 func (f *File) Members(group string) (m Members, err error) {
 	g := C.CString(group)
 	defer C.free(unsafe.Pointer(g))
@@ -313,6 +329,10 @@ func (f *File) Members(group string) (m Members, err error) {
 			m.Groups = append(m.Groups, name)
 		case '?':
 			m.Damaged = append(m.Damaged, name)
+		case 'e', 's':
+			m.Links = append(m.Links, Link{Name: name, External: entry[0] == 'e'})
+		case '>':
+			m.Links[len(m.Links)-1].Target = name
 		}
 	}
 	return m, err

@@ -163,7 +163,7 @@ func (t *tabular) open(path string, root foreign.Group, required []string) error
 	for _, name := range required {
 		i := slices.IndexFunc(root.Datasets, func(d foreign.Dataset) bool { return d.Name == name })
 		if i < 0 {
-			return damaged("dataset %s is missing", name)
+			return root.Lacks(name)
 		}
 		d := root.Datasets[i]
 		if len(d.Shape) == 0 || d.Type.Kind == 0 {
@@ -414,7 +414,7 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 		}
 	}
 	g.keyFromName(&rec, name)
-	return rec, g.judge(&rec)
+	return rec, g.judge(&rec, group)
 }
 
 // nameParts are the parts of a name as farm3_t1_s17.
@@ -440,7 +440,7 @@ func (g *grouped) keyFromName(rec *Record, name string) {
 	}
 }
 
-func (g *grouped) judge(rec *Record) error {
+func (g *grouped) judge(rec *Record, group foreign.Group) error {
 	for _, name := range g.key {
 		if c := rec.cell(name); c == nil || len(c.Shape) > 0 {
 			return damaged("it has no single value of the key %s", name)
@@ -448,7 +448,7 @@ func (g *grouped) judge(rec *Record) error {
 	}
 	for _, name := range g.columns {
 		if rec.cell(name) == nil {
-			return damaged("dataset %s is missing", name)
+			return group.Lacks(name)
 		}
 	}
 	for _, c := range rec.cells {

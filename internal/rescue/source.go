@@ -23,8 +23,9 @@ type Source struct {
 	Blank      int64 // that have nothing but zeros, or what their datasets are filled with, beside the key
 	Columns    []Column
 	Attributes []h5.Attribute // of the root
+	Links      []h5.Link      // in the root, to nothing in the file
 	others     []foreign.Dataset
-	beside     []string // what else the root has: groups, and what cannot be opened
+	beside     []string // what else the root has: groups, links to nothing in the file, what cannot be opened
 }
 
 // Column is a dataset of a file.
@@ -60,9 +61,12 @@ func Open(ctx context.Context, r *foreign.Reader, path string, required []string
 	if err != nil {
 		return nil, rows, err
 	}
-	s = &Source{Path: path, Rows: rows, Blank: found.Blank, Attributes: root.Attributes, beside: slices.Clone(root.Damaged)}
+	s = &Source{Path: path, Rows: rows, Blank: found.Blank, Attributes: root.Attributes, Links: root.Links, beside: slices.Clone(root.Damaged)}
 	for _, g := range root.Groups {
 		s.beside = append(s.beside, g+"/")
+	}
+	for _, l := range root.Links {
+		s.beside = append(s.beside, fmt.Sprintf("%s (a link to %s)", l.Name, l.Target))
 	}
 	for _, d := range root.Datasets {
 		if len(d.Shape) == 0 || d.Shape[0] != rows || d.Type.Kind == 0 {
