@@ -39,7 +39,7 @@ func (a *app) importRows(f roleFlags, path string, files []string) error {
 	if err != nil {
 		return err
 	}
-	t := campaignTasks{plan.Planned.Keys, plan.Spec.TasksFrom(0), plan}
+	t := tasksOf(plan)
 	return a.serveRuns(a.stops.gentle, roleWorker, f, func(ctx context.Context, m *member) error {
 		if plan.Digest != m.run.Digest() {
 			return fmt.Errorf("run %s is not of %s", m.run.ID(), path)

@@ -26,6 +26,7 @@ import (
 type recoverOptions struct {
 	spec, tasks string
 	key         []string
+	require     []string
 	missing     string
 	run         bool
 	runOptions
@@ -44,8 +45,9 @@ row that has only zeros, or the fill values of its datasets, beside its key is
 taken for one that was never written. A file that another process has open for
 writing is not read.
 
-The tasks are those of a spec, or of a list as a spec's tasks.file. With a spec,
-a row must also be what its columns declare: shapes, types, min, max, finite.
+The tasks are those of a spec, or of a list as a spec's tasks.file. A row must
+have the results that --require names; with a spec all its columns, and be what
+they declare: shapes, types, min, max, finite.
 Keys are compared by value, whatever their types.
 
 A file has a dataset in its root for each column; or a group for each task, as
@@ -62,7 +64,11 @@ rows are from which file. Interrupted, the same command goes on, or
   windrow recover worker_*.h5 --spec campaign.yaml --run`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(args); err != nil {
+			err := o.check(args)
+			if o.spec != "" && c.Flags().Changed("require") {
+				err = errors.New("--require and --spec exclude each other")
+			}
+			if err != nil {
 				return usageError(c, err)
 			}
 			return a.recover(c.Context(), o, args)
@@ -71,6 +77,7 @@ rows are from which file. Interrupted, the same command goes on, or
 	c.Flags().StringVar(&o.spec, "spec", "", "spec of the campaign's tasks and columns")
 	c.Flags().StringVar(&o.tasks, "tasks", "", "list of the campaign's tasks, .csv with a header or .jsonl")
 	c.Flags().StringSliceVar(&o.key, "key", nil, "columns that identify a task (default: those of the spec)")
+	c.Flags().StringSliceVar(&o.require, "require", []string{"layout", "aep"}, "results that a task of --tasks must have beside its key; with --spec its columns")
 	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV")
 	c.Flags().BoolVar(&o.run, "run", false, "compute the missing tasks, and seal all into the dataset of the spec")
 	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes, with --run")
@@ -95,9 +102,10 @@ func (o *recoverOptions) check(files []string) error {
 
 // campaignTasks are the tasks that there should be.
 type campaignTasks struct {
-	key   []string
-	tasks iter.Seq2[message.Task, error]
-	plan  *producer.Plan // nil if there is only a list
+	key     []string
+	results []string // that each must have
+	tasks   iter.Seq2[message.Task, error]
+	plan    *producer.Plan // nil if there is only a list
 }
 
 func (o *recoverOptions) load(ctx context.Context) (t campaignTasks, err error) {
@@ -106,7 +114,7 @@ func (o *recoverOptions) load(ctx context.Context) (t campaignTasks, err error) 
 		if err != nil {
 			return t, &exitError{exitUsage, err, ""}
 		}
-		return campaignTasks{key: o.key, tasks: list.Tasks(0)}, nil
+		return campaignTasks{key: o.key, results: o.require, tasks: list.Tasks(0)}, nil
 	}
 	plan, err := loadPlan(ctx, o.spec)
 	if err != nil {
@@ -116,13 +124,18 @@ func (o *recoverOptions) load(ctx context.Context) (t campaignTasks, err error) 
 		return t, &exitError{exitUsage, fmt.Errorf("--key %s: the key of %s is %s",
 			strings.Join(o.key, ","), o.spec, strings.Join(plan.Planned.Keys, ",")), ""}
 	}
-	return campaignTasks{plan.Planned.Keys, plan.Spec.TasksFrom(0), plan}, nil
+	return tasksOf(plan), nil
+}
+
+func tasksOf(plan *producer.Plan) campaignTasks {
+	return campaignTasks{plan.Planned.Keys, declarationOf(plan).names, plan.Spec.TasksFrom(0), plan}
 }
 
 // salvage finds the rows of tasks in files of others.
 type salvage struct {
 	reader   *foreign.Reader
 	key      []string
+	results  []string
 	tasks    *rescue.Tasks
 	declared declaration // nothing, if there is only a list
 
@@ -136,7 +149,7 @@ func newSalvage(r *foreign.Reader, t campaignTasks) (*salvage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &salvage{reader: r, key: t.key, tasks: tasks}
+	s := &salvage{reader: r, key: t.key, results: t.results, tasks: tasks}
 	if t.plan != nil {
 		s.declared = declarationOf(t.plan)
 	}
@@ -181,7 +194,7 @@ type found struct {
 
 // file calls take with each row of a task that was not found before.
 func (s *salvage) file(ctx context.Context, path string, take func(index int64, rec rescue.Record) error) (f found, err error) {
-	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.declared.names, func(rec rescue.Record) error {
+	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.results, func(rec rescue.Record) error {
 		index, ok := s.tasks.Index(rec.Key)
 		if !ok {
 			if s.strange++; s.strange == 1 {
