@@ -205,3 +205,36 @@ func TestRolesStartedAfterTheSeal(t *testing.T) {
 		t.Errorf("the worker that waited ended with %d:\n%s", code, &waiting.stderr)
 	}
 }
+
+// TestWorkerInAnotherFolderWaitsForTheMerger has a worker wait for the broker of a
+// windrow run before that starts, with a shards folder of its own: it computes
+// nothing before the merger has shown it the right one.
+func TestWorkerInAnotherFolderWaitsForTheMerger(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, specOf(map[string]string{"simulator": "{sleep: {duration: 5ms}}"}))
+	address := freeAddress(t)
+	command := []string{"run", "spec.yaml", "--workers", "1", "--listen", address}
+	first := c.start(t, nil, command...) // makes token and certificate
+	c.awaitRows(t, 1)
+	first.signal(syscall.SIGINT)
+	if code := first.wait(); code != 130 {
+		t.Fatalf("exit code %d:\n%s", code, &first.stderr)
+	}
+	token, err := os.ReadFile(c.path(".windrow", "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"NATS_TOKEN=" + string(token), "NATS_CA=" + c.path(".windrow", "server.pem")}
+	worker := c.start(t, env, "worker", "--nats", "nats://"+address, "--shards", "elsewhere", "--run", c.runID(t))
+	eventually(t, "the worker to wait", func() bool { return strings.Contains(worker.stderr.String(), "waiting") })
+	run := c.start(t, nil, command...)
+	if code := worker.wait(); code != 6 || !strings.Contains(worker.stderr.String(), "is not the folder that merger") {
+		t.Errorf("the worker ended with %d:\n%s", code, &worker.stderr)
+	}
+	if n := recordedBy(worker); n > 0 {
+		t.Errorf("%d shards in another folder", n)
+	}
+	if code := run.wait(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, &run.stderr)
+	}
+}

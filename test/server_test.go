@@ -42,14 +42,7 @@ type broker struct {
 // newBroker starts a nats-server whose store is in the campaign's directory.
 func (c *campaign) newBroker(t *testing.T) *broker {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	config := fmt.Sprintf("listen: %q\njetstream { store_dir: %q, sync_interval: always }\n", address, c.path("store"))
 	if err := os.WriteFile(c.path("nats.conf"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -71,4 +64,17 @@ func (b *broker) start(t *testing.T) {
 func (b *broker) role(t *testing.T, args ...string) *process {
 	t.Helper()
 	return b.campaign.start(t, nil, append(args, "--nats", b.url)...)
+}
+
+// freeAddress returns an address of this host at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
 }

@@ -38,6 +38,9 @@ import (
 // 1000 costs more than the messages do.
 const MaxBatch = 5000
 
+// ServerName is what the broker of a windrow run calls itself.
+const ServerName = "windrow"
+
 const (
 	loopback   = "127.0.0.1:0"
 	maxPayload = 1 << 20          // bytes of one message
@@ -177,7 +180,7 @@ func serverOptions(o Options) (*server.Options, error) {
 		port = server.RANDOM_PORT
 	}
 	options := &server.Options{
-		ServerName:             "windrow",
+		ServerName:             ServerName,
 		Host:                   host,
 		Port:                   port,
 		Authorization:          o.Access.Token,

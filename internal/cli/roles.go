@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"windrow/internal/broker"
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/queue"
@@ -102,6 +103,7 @@ type member struct {
 	folder  string
 	id      string
 	own     bool        // the folder is the run's own
+	hosted  bool        // by a windrow run, which brings a merger
 	proven  atomic.Bool // it is the right one, as far as can be known
 	monitor *monitor
 	log     *slog.Logger
@@ -128,7 +130,11 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 		if err != nil {
 			return err
 		}
-		err = a.serveRun(ctx, role, run, f, monitor, log, work)
+		m := &member{
+			run: run, crew: newCrew(), shards: filepath.Join(f.shards, string(run.ID())), own: f.ownShards,
+			hosted: conn.ServerName() == broker.ServerName, id: processID(), monitor: monitor, log: log.With("run", run.ID()),
+		}
+		err = a.serveRun(ctx, role, m, f, work)
 		switch {
 		case isGone(err): // perhaps to begin anew: see producer --restart
 			log.WarnContext(ctx, "the run is gone", "run", run.ID(), "reason", err)
@@ -177,13 +183,9 @@ func awaitReturn(ctx context.Context, conn *queue.Conn, id message.RunID) error 
 // serveRun works for one run.
 //
 //nolint:contextcheck // it follows the ledger for longer than ctx, the gentle stop, says
-func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleFlags, monitor *monitor, log *slog.Logger, work func(context.Context, *member) error) error {
-	m := &member{
-		run: run, crew: newCrew(), shards: filepath.Join(f.shards, string(run.ID())),
-		own: f.ownShards, id: processID(), monitor: monitor, log: log.With("run", run.ID()),
-	}
-	m.ledger = ledger.NewFollower(run.Digest(), run, m.log)
-	monitor.watch(run, m.ledger)
+func (a *app) serveRun(ctx context.Context, role string, m *member, f roleFlags, work func(context.Context, *member) error) error {
+	m.ledger = ledger.NewFollower(m.run.Digest(), m.run, m.log)
+	m.monitor.watch(m.run, m.ledger)
 	// The ledger is followed for as long as the role works, which is longer
 	// than it takes new work.
 	base, cancel := context.WithCancel(a.stops.now)
@@ -194,7 +196,7 @@ func (a *app) serveRun(ctx context.Context, role string, run *queue.Run, f roleF
 	defer context.AfterFunc(ctx, stop)()
 	astray := make(chan error, 1)
 	group.Go(func() error {
-		return run.Beats(base, func(b message.Beat) {
+		return m.run.Beats(base, func(b message.Beat) {
 			if err := m.hear(base, role, b); err != nil {
 				select {
 				case astray <- err:
@@ -256,7 +258,8 @@ func (m *member) workAfterSeal(ctx context.Context, role string, work func(conte
 
 // proveFolder makes sure that the shards folder is the one of the others. A
 // merger at work is right, for there is only one: a worker believes nobody
-// else, and where none lives, the first that comes tells: see hear. A merger
+// else, and where none lives, the first that comes tells: see hear. That of a
+// windrow run is waited for, as it is sure to come. A merger
 // believes who agrees with it: one worker that lies cannot keep it away. In
 // windrow run the folder is right; but there, too, the others are given time to
 // open it before a merger with nothing left to do removes it.
@@ -273,6 +276,9 @@ func (m *member) proveFolder(ctx context.Context, role string) error {
 		case <-timer.C:
 		}
 		other, sure := m.disagreement(role)
+		if role == roleWorker && other == "" && m.hosted && !m.own && !m.hasMerger() && !m.isSealed() && time.Now().Before(end) {
+			continue
+		}
 		if other == "" || m.own {
 			m.proven.Store(true)
 			return nil
@@ -331,6 +337,11 @@ func (m *member) isConfirmed() bool {
 	return slices.ContainsFunc(m.crew.alive(), func(b message.Beat) bool {
 		return b.Role == roleWorker && !b.Greeting && b.Folder == m.folder
 	})
+}
+
+// hasMerger tells whether a merger is at work.
+func (m *member) hasMerger() bool {
+	return slices.ContainsFunc(m.crew.alive(), func(b message.Beat) bool { return isAuthority(b, m.id) })
 }
 
 // isAuthority tells whether a beat is of another process, a merger at work.

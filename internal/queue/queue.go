@@ -83,6 +83,9 @@ func (c *Conn) Close() { c.nc.Close() }
 // Connected tells whether the broker is there at the moment.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
+// ServerName returns what the server calls itself.
+func (c *Conn) ServerName() string { return c.nc.ConnectedServerName() }
+
 // Flush waits until the broker has read everything that was sent.
 func (c *Conn) Flush(ctx context.Context) error {
 	return c.ask(ctx, "flush", nil, c.nc.FlushWithContext)
