@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,7 +81,7 @@ rows are from which file. Interrupted, the same command goes on, or
 	c.Flags().StringVar(&o.tasks, "tasks", "", "list of the campaign's tasks, .csv with a header or .jsonl")
 	c.Flags().StringSliceVar(&o.key, "key", nil, "columns that identify a task (default: those of the spec)")
 	c.Flags().StringSliceVar(&o.require, "require", []string{"layout", "aep"}, "results that a task of --tasks must have beside its key; with --spec its columns")
-	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV")
+	c.Flags().StringVar(&o.missing, "missing", "", "write the keys of the missing tasks to this file, as CSV; one that exists must be such a list")
 	c.Flags().BoolVar(&o.run, "run", false, "compute the missing tasks, and seal all into the dataset of the spec")
 	c.Flags().IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes, with --run")
 	c.Flags().Lookup("workers").DefValue = "one for each core"
@@ -244,6 +247,9 @@ func (a *app) recover(ctx context.Context, o recoverOptions, files []string) err
 	if err != nil {
 		return err
 	}
+	if err := o.checkMissing(t, files); err != nil {
+		return err
+	}
 	r, err := newReader()
 	if err != nil {
 		return err
@@ -286,6 +292,51 @@ func (a *app) recover(ctx context.Context, o recoverOptions, files []string) err
 		return &exitError{exitIncomplete, fmt.Errorf("%s missing", plural(missing, "task")), next}
 	}
 	return nil
+}
+
+// checkMissing refuses to write the missing tasks over anything but such a list,
+// and over what this command or its spec reads; before the files are read.
+func (o *recoverOptions) checkMissing(t campaignTasks, files []string) error {
+	if o.missing == "" {
+		return nil
+	}
+	there, err := os.Stat(o.missing)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--missing: %w", err), ""}
+	}
+	inputs := append([]string{o.spec, o.tasks}, files...)
+	if t.plan != nil {
+		for _, f := range t.plan.Planned.Files {
+			if !filepath.IsAbs(f.Path) {
+				f.Path = filepath.Join(t.plan.Spec.Dir(), f.Path)
+			}
+			inputs = append(inputs, f.Path)
+		}
+	}
+	for _, input := range inputs {
+		if info, err := os.Stat(input); err == nil && os.SameFile(info, there) {
+			return &exitError{exitUsage, fmt.Errorf("--missing %s: it is an input; choose another name", o.missing), ""}
+		}
+	}
+	if !there.Mode().IsRegular() || !isList(o.missing, t.key) {
+		return &exitError{exitUsage, fmt.Errorf("%s exists, and is no list of missing tasks: move it away, or choose another --missing", o.missing), ""}
+	}
+	return nil
+}
+
+// isList tells whether a file is what writeMissing writes: no other columns than
+// the key.
+func isList(path string, key []string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // only read
+	header, err := csv.NewReader(io.LimitReader(f, 1<<16)).Read()
+	return err == nil && slices.Equal(header, key)
 }
 
 // writeMissing writes the keys of the tasks that were not found, which can be
