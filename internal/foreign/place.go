@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 
 	"windrow/internal/h5"
 )
@@ -92,6 +93,9 @@ func (p *places) addValues(name string, d *h5.Dataset, each func(h5.Chunk, error
 	if err != nil {
 		return chunks, fmt.Errorf("its chunks cannot be found: %w", inWords(err))
 	}
+	if err := have(filters); err != nil && chunks.Stored > 0 {
+		return chunks, err
+	}
 	seen := map[uint64]bool{}
 	for _, c := range chunks.All {
 		err := p.judge(c, filters, rawBytes(d, chunkBytes))
@@ -107,6 +111,27 @@ func (p *places) addValues(name string, d *h5.Dataset, each func(h5.Chunk, error
 		}
 	}
 	return chunks, nil
+}
+
+// have returns an error if libhdf5 lacks one of the filters.
+func have(filters []h5.Filter) error {
+	for _, f := range filters {
+		if !f.Missing {
+			continue
+		}
+		which := strconv.Itoa(f.ID)
+		if name := filterNames[f.ID]; name != "" {
+			which += " (" + name + ")"
+		}
+		return unread("it is compressed with filter " + which + ", which this HDF5 library does not have; h5repack -f GZIP=1 IN OUT, where it is there")
+	}
+	return nil
+}
+
+// filterNames are those of filters that are not part of every libhdf5, as the HDF
+// Group has registered them.
+var filterNames = map[int]string{
+	4: "szip", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
 }
 
 var errBeyond = errors.New("it lies beyond the end of the file")

@@ -141,7 +141,7 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	a, err := r.child.ask(ctx, q)
 	switch {
 	case err == nil && a.Damage != "":
-		return a, &DamagedError{Reason: a.Damage, Digest: a.Checked.Digest}
+		return a, &DamagedError{Reason: a.Damage, Digest: a.Checked.Digest, Unread: a.Unread}
 	case err == nil:
 		return a, nil
 	}

@@ -43,6 +43,7 @@ const (
 // answer is a line of JSON from a child, and bytes after it.
 type answer struct {
 	Damage  string  `json:"damage,omitempty"` // what is wrong with the file
+	Unread  bool    `json:"unread,omitempty"` // it may be sound
 	Checked Checked `json:"checked,omitzero"`
 	Group   Group   `json:"group,omitzero"`
 	Data    Rows    `json:"data,omitzero"`
@@ -77,6 +78,8 @@ func serve(in io.Reader, out io.Writer, examine func(question) (answer, error)) 
 		}
 		a, err := examine(q)
 		if err != nil {
+			damage, ok := errors.AsType[*DamagedError](err)
+			a.Unread = ok && damage.Unread
 			a.Damage = strings.Join(strings.Fields(err.Error()), " ")
 		}
 		if err := a.send(to); err != nil {
@@ -284,6 +287,11 @@ func (e *examiner) readRows(q question) (rows Rows, err error) {
 		}
 		if err := e.last.allows(name, d, first, n); err != nil {
 			return rows, fmt.Errorf("dataset %s: %w", name, inWords(err))
+		}
+	}
+	if filters, _, err := d.Filters(); err == nil && !q.Wary { // a survey has looked at them
+		if err := have(filters); err != nil {
+			return rows, fmt.Errorf("dataset %s: %w", name, err)
 		}
 	}
 	rows, err = readFrom(d, first, n)

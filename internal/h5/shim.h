@@ -45,7 +45,7 @@ struct chunk {
 };
 
 // What files of other programs have: see stored.go.
-int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_bytes);
+int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsize_t *chunk_bytes);
 herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes);
 int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across);
 int h5_dataset_kind(hid_t dataset, size_t *length);

@@ -116,7 +116,7 @@ void h5_free_texts(char **texts, size_t n) {
 
 // The filters of a dataset in their order, and the size of a chunk before them,
 // 0 if it is not in chunks.
-int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_bytes) {
+int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsize_t *chunk_bytes) {
   hsize_t dims[H5S_MAX_RANK];
   hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
   int n = -1, rank;
@@ -131,7 +131,10 @@ int h5_filters(hid_t dataset, int *ids, int *optional, int max, hsize_t *chunk_b
     unsigned flags;
     size_t values = 0;
     if ((ids[i] = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, 0, NULL, NULL)) < 0) n = -1;
-    else optional[i] = (flags & H5Z_FLAG_OPTIONAL) != 0;
+    else {
+      optional[i] = (flags & H5Z_FLAG_OPTIONAL) != 0;
+      there[i] = H5Zfilter_avail(ids[i]) > 0;
+    }
   }
   if (type >= 0) H5Tclose(type);
   if (creation >= 0) H5Pclose(creation);

@@ -192,6 +192,7 @@ func (d *Dataset) rows(first, n int64) (s selection, err error) {
 type Filter struct {
 	ID       int  // as HDF5 numbers them
 	Optional bool // it may be skipped where it is of no use
+	Missing  bool // libhdf5 does not have it
 }
 
 // The filters of HDF5 itself that windrow knows something about.
@@ -207,15 +208,15 @@ const maxFilters = 32 // as many as the mask of a chunk has bits
 // chunk before them; 0: it is not in chunks.
 func (d *Dataset) Filters() (filters []Filter, chunkBytes int64, err error) {
 	err = callOn(d.dataset, "read the filters of", d.name, func(id C.hid_t) error {
-		var ids, optional [maxFilters]C.int
+		var ids, optional, there [maxFilters]C.int
 		var bytes C.hsize_t
-		n := C.h5_filters(id, &ids[0], &optional[0], maxFilters, &bytes)
+		n := C.h5_filters(id, &ids[0], &optional[0], &there[0], maxFilters, &bytes)
 		if n < 0 || bytes > math.MaxInt64 {
 			return errNoReason
 		}
 		chunkBytes = int64(bytes)
 		for i := range n {
-			filters = append(filters, Filter{int(ids[i]), optional[i] != 0})
+			filters = append(filters, Filter{int(ids[i]), optional[i] != 0, there[i] == 0})
 		}
 		return nil
 	})

@@ -354,7 +354,7 @@ func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Rec
 				return nil
 			}
 			if g.find.Damage == "" {
-				g.find.Damage = fmt.Sprintf("group %s: %s", name, err)
+				g.find.Damage, g.find.Unread = fmt.Sprintf("group %s: %s", name, err), damage.Unread
 			}
 			continue
 		}
