@@ -164,6 +164,9 @@ func (m *merging) open(ctx context.Context, files []string) error {
 		if err != nil {
 			return err
 		}
+		if s.Blank > 0 {
+			fmt.Fprintf(m.stdout, "%s: %s\n", file, blankRows(s.Blank))
+		}
 		m.sources = append(m.sources, s)
 	}
 	return nil
