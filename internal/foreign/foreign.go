@@ -121,7 +121,7 @@ type checking struct {
 
 // dataset reads one and returns its length.
 func (c *checking) dataset(name string) (rows int64, err error) {
-	d, err := c.file.Dataset(name)
+	d, _, err := c.file.DatasetCached(name, cacheBytes)
 	if errors.Is(err, h5.ErrNotFound) {
 		return 0, fmt.Errorf("dataset %s is missing", name)
 	}
@@ -135,6 +135,9 @@ func (c *checking) dataset(name string) (rows int64, err error) {
 	}
 	if len(dims) == 0 {
 		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
+	}
+	if d.Unwritten() {
+		return dims[0], fmt.Errorf("dataset %s: %s rows of which nothing was written", name, humanize.Comma(dims[0]))
 	}
 	if err := c.places.add(name, d); err != nil {
 		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
@@ -185,6 +188,7 @@ func locate(f *h5.File, name string, places *places) (err error) {
 const (
 	blockBytes  = 4 << 20
 	maxRowBytes = 1 << 28
+	cacheBytes  = 1 << 29 // of chunks; inflating one takes up to twice its size beside them
 )
 
 // read hands the content of a dataset to judge, block by block, which returns

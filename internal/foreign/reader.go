@@ -280,7 +280,8 @@ type Dataset struct {
 	Shape      []int64        `json:"shape"` // empty: a single value
 	Layout     h5.Layout      `json:"layout"`
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
-	Fill       []byte         `json:"fill,omitempty"` // what an element has that nobody wrote, unless it is zero
+	Unwritten  bool           `json:"unwritten,omitempty"` // nobody wrote any of its elements
+	Fill       []byte         `json:"fill,omitempty"`      // what an element has that nobody wrote, unless it is zero
 }
 
 // Rows are rows of a dataset.

@@ -219,3 +219,37 @@ func TestVariablesOfNetCDF(t *testing.T) {
 		t.Error("text is read as netCDF")
 	}
 }
+
+// TestEachChunkIsInflatedOnce reads one large chunk in many blocks.
+func TestEachChunkIsInflatedOnce(t *testing.T) {
+	t.Parallel()
+	const rows, numbers, blocks = 4096, 1024, 128 // 32 MiB
+	path := filepath.Join(t.TempDir(), "chunk.h5")
+	f, err := h5.Create(path, h5.V108)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.CreateChunked("layout", h5.Type{Kind: h5.Float64}, []int64{rows, numbers}, rows, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Write(0, rows, make([]byte, rows*numbers*8)), d.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r := reader(t, foreign.DefaultLimits, "play-reader")
+	read := func(first, n int64) time.Duration {
+		t.Helper()
+		began := time.Now()
+		if _, err := r.Read(t.Context(), path, "layout", first, n); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	once, rest := read(0, 1), time.Duration(0)
+	for at := range int64(blocks) {
+		rest += read(at*rows/blocks, rows/blocks)
+	}
+	if rest > 20*once {
+		t.Errorf("the first row took %s, then %d blocks took %s", once, blocks, rest)
+	}
+}

@@ -61,6 +61,7 @@ const (
 // of them.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var e examiner
+	defer e.close()
 	return serve(in, out, func(q question) (answer, error) { return e.examine(ctx, q) })
 }
 
@@ -162,11 +163,17 @@ func readLine(from *bufio.Reader) (line []byte, err error) {
 	return nil, errors.New("an answer without an end")
 }
 
-// examiner answers questions. It keeps what it saw of the last damaged file: rows
-// of it are asked for block by block.
-type examiner struct{ last *survey }
+// examiner answers questions. It keeps what it saw of the last damaged file, and the
+// last file that rows were read of: they are asked for block by block.
+type examiner struct {
+	last *survey
+	kept *kept
+}
 
 func (e *examiner) examine(ctx context.Context, q question) (a answer, err error) {
+	if q.Ask != askRead {
+		e.close()
+	}
 	switch q.Ask {
 	case askCheck:
 		a.Checked, err = checkFile(ctx, q)
@@ -250,6 +257,7 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 	if about.Shape, err = d.Dims(); err != nil {
 		return about, err
 	}
+	about.Unwritten = d.Unwritten()
 	about.Type, _ = d.Any() // the zero Type says that there is none
 	if about.Layout, err = d.Layout(); err != nil {
 		return about, err
@@ -266,19 +274,15 @@ func describe(f *h5.File, path string) (about Dataset, err error) {
 // readRows returns rows of a dataset.
 func (e *examiner) readRows(q question) (rows Rows, err error) {
 	name, first, n := q.Object, q.First, q.Rows
-	f, unclosed, err := q.open()
+	f, d, unclosed, err := e.dataset(q)
 	if err != nil {
-		return rows, inWords(err)
+		return rows, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	d, err := f.Dataset(name)
-	if errors.Is(err, h5.ErrNotFound) {
-		return rows, fmt.Errorf("dataset %s is missing", name)
-	}
-	if err != nil {
-		return rows, fmt.Errorf("dataset %s cannot be opened: %w", name, inWords(err))
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() {
+		if err != nil {
+			e.close() // what libhdf5 knows of it is not to be trusted
+		}
+	}()
 	if q.Wary {
 		if !e.last.covers(q.Path, name, unclosed) {
 			if e.last, err = newSurvey(f, q.Path, unclosed, append(q.Beside, name)); err != nil {

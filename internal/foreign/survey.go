@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"os"
@@ -56,6 +57,10 @@ func (s *survey) add(f *h5.File, name string, places *places) {
 		return
 	}
 	defer d.Close() //nolint:errcheck // it was only looked at
+	if d.Unwritten() {
+		about.err = errors.New("nothing of it was written")
+		return
+	}
 	other, known, err := places.addHeader(name, d)
 	switch {
 	case err != nil:
@@ -94,8 +99,7 @@ func (s *survey) covers(path, name string, unclosed bool) bool {
 	if s == nil || s.path != path || s.unclosed != unclosed || s.datasets[name] == nil {
 		return false
 	}
-	info, err := os.Stat(path)
-	return err == nil && os.SameFile(info, s.file) && info.Size() == s.file.Size() && info.ModTime().Equal(s.file.ModTime())
+	return unchanged(path, s.file)
 }
 
 // allows returns an error if one of n rows of a dataset lies beyond the end of the

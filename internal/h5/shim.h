@@ -49,6 +49,8 @@ int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsiz
 herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes);
 int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across);
 int h5_dataset_kind(hid_t dataset, size_t *length);
+hid_t h5_open_cached(hid_t file, const char *name, uint64_t most, uint64_t *bytes);
+int64_t h5_stored_bytes(hid_t dataset);
 herr_t h5_fill(hid_t dataset, int kind, size_t size, void *value); // OTHER: zeros
 herr_t h5_read_as(hid_t dataset, int kind, int rank, const hsize_t *start, const hsize_t *count, void *buffer);
 herr_t h5_read_text(hid_t dataset, int rank, const hsize_t *start, const hsize_t *count, char **texts);

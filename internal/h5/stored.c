@@ -141,6 +141,59 @@ int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsiz
   return n > max ? -1 : n;
 }
 
+// The bytes of all chunks that a row is in, before their filters, and how many
+// chunks they are; as many as there can be, if they are more.
+static uint64_t band(hid_t dataset, uint64_t *chunks) {
+  hsize_t dims[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
+  hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
+  int rank = h5_rank(dataset, dims, H5S_MAX_RANK);
+  uint64_t bytes = 0;
+  *chunks = 1;
+  if (creation >= 0 && type >= 0 && rank > 0 && H5Pget_layout(creation) == H5D_CHUNKED && H5Pget_chunk(creation, H5S_MAX_RANK, chunk) == rank) {
+    bytes = H5Tget_size(type);
+    for (int i = 0; i < rank; i++) {
+      uint64_t across = i == 0 || chunk[i] == 0 || dims[i] == 0 ? 1 : (dims[i] - 1) / chunk[i] + 1;
+      if (__builtin_mul_overflow(*chunks, across, chunks) || __builtin_mul_overflow(bytes, across, &bytes) ||
+          __builtin_mul_overflow(bytes, (uint64_t)chunk[i], &bytes)) {
+        bytes = UINT64_MAX;
+        *chunks = 1;
+        break;
+      }
+    }
+  }
+  if (type >= 0) H5Tclose(type);
+  if (creation >= 0) H5Pclose(creation);
+  return bytes;
+}
+
+enum { SLOTS_MAX = 1 << 16, SLOTS_EACH = 8, CACHE_DEFAULT = 1 << 20 };
+
+// Opens a dataset with a cache that keeps all chunks that a row is in, if they take
+// no more than most, and tells how much it may take. A dataset that is open already
+// keeps its cache.
+hid_t h5_open_cached(hid_t file, const char *name, uint64_t most, uint64_t *bytes) {
+  hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), access;
+  uint64_t chunks, slots;
+  if (dataset < 0) return -1;
+  *bytes = band(dataset, &chunks);
+  if (*bytes <= CACHE_DEFAULT || *bytes > most) {
+    *bytes = CACHE_DEFAULT;
+    return dataset;
+  }
+  slots = chunks > SLOTS_MAX ? SLOTS_MAX : chunks;
+  if (H5Dclose(dataset) < 0 || (access = H5Pcreate(H5P_DATASET_ACCESS)) < 0) return -1;
+  dataset = H5Pset_chunk_cache(access, SLOTS_EACH * slots + 1, *bytes, 1.0) < 0 ? -1 : H5Dopen2(file, name, access);
+  H5Pclose(access);
+  return dataset;
+}
+
+// How much of a dataset is in the file: 0 if nobody wrote anything of it.
+int64_t h5_stored_bytes(hid_t dataset) {
+  hsize_t bytes = H5Dget_storage_size(dataset);
+  if (bytes == 0 && h5_reason()[0] != '\0') return -1;
+  return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
 // The number of the chunk whose first element is at a place.
 static uint64_t chunk_number(int rank, const hsize_t *dims, const hsize_t *chunk, const hsize_t *at) {
   uint64_t number = 0;

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -31,6 +32,47 @@ func (d *Dataset) Any() (Type, error) {
 		return nil
 	})
 	return t, err
+}
+
+// DatasetCached opens a dataset whose rows are to be read one after another: so
+// that each chunk is inflated once, if the chunks that a row is in take no more
+// than most bytes. It returns what the cache may take.
+func (f *File) DatasetCached(name string, most int64) (d *Dataset, bytes int64, err error) {
+	n := C.CString(name)
+	defer C.free(unsafe.Pointer(n))
+	var id C.hid_t
+	err = callOn(f.file, "open dataset", name, func(file C.hid_t) error {
+		var size C.uint64_t
+		if id = C.h5_open_cached(file, n, C.uint64_t(most), &size); id < 0 {
+			return errNoReason
+		}
+		bytes = int64(size)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	d, err = f.Dataset(name) // which shares what is open
+	closed := call("close dataset", name, func() error { return check(C.H5Dclose(id)) })
+	if err == nil && closed != nil {
+		err = errors.Join(closed, d.Close())
+	}
+	return d, bytes, err
+}
+
+// Unwritten tells whether the dataset has elements, and nobody wrote any: nothing
+// of it is in the file.
+func (d *Dataset) Unwritten() bool {
+	dims, err := d.Dims()
+	if err != nil || slices.Contains(dims, 0) {
+		return false
+	}
+	var stored int64
+	err = callOn(d.dataset, "find the size of", d.name, func(id C.hid_t) error {
+		stored = int64(C.h5_stored_bytes(id))
+		return nil
+	})
+	return err == nil && stored == 0
 }
 
 // Fill returns what an element of the type that Any tells has where nobody wrote

@@ -392,6 +392,9 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 		if g.columns != nil && !slices.Contains(g.columns, d.Name) && !slices.Contains(g.key, d.Name) {
 			continue
 		}
+		if d.Unwritten {
+			return rec, damaged("dataset %s: nothing of it was written", d.Name)
+		}
 		n := int64(1)
 		if len(d.Shape) > 0 {
 			n = d.Shape[0]
