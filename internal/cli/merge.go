@@ -49,8 +49,8 @@ turbines: NaN stands for the rest. Units must not differ. What is not in the
 output, because it has no rows or lies in a group, is named; --common leaves out
 more, though nothing that --require or --key names.
 
---remove-inputs keeps the files if they have something that the output has not,
-as a row with the key of another and other values.
+--remove-inputs keeps the files if they have a dataset that the output has not, or
+a row with the key of another and other values.
 
 OUT.h5 appears when it is complete and was read back. Exit code 3 if rows were
 lost with corrupt files that --max-failures allows; 5, and no output, if there
