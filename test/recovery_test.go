@@ -126,18 +126,17 @@ func (b *broker) recordedIfThere() int {
 // live that know the old one.
 func TestRestartUnderLiveWorkers(t *testing.T) {
 	t.Parallel()
-	spec := specOf(map[string]string{"simulator": "{sleep: {duration: 10ms}}"})
-	want := calmSHA256(t, spec)
-	c := newCampaign(t, spec)
+	spec := countedSpec(7, 600)
+	want := calmCounted(t, spec)
+	c := newCounted(t, spec, 100*time.Millisecond) // so that it is begun anew long before the seal
 	b := c.newBroker(t)
+	worker := func() *process { return b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml") }
 	first := b.role(t, "producer", "spec.yaml")
-	roles := []*process{
-		b.role(t, "merger", "--exit-when-sealed"),
-		b.role(t, "worker", "--exit-when-sealed"), b.role(t, "worker", "--exit-when-sealed"),
-	}
-	eventually(t, "100 rows", func() bool { return b.recordedIfThere() >= 100 })
+	roles := []*process{b.role(t, "merger", "--exit-when-sealed"), worker(), worker()}
+	eventually(t, "30 rows", func() bool { return b.recordedIfThere() >= 30 })
 	first.kill()
 	roles = append(roles, b.role(t, "producer", "spec.yaml", "--restart", "--exit-when-sealed"))
+	c.pace(t, 0)
 	allEnd(t, 0, roles...)
 	if got := c.sha256(t); got != want {
 		t.Errorf("sha256 %s, undisturbed %s", got, want)
@@ -165,14 +164,14 @@ func TestRestartForgetsRows(t *testing.T) {
 		}
 	}
 	write("factor.py", string(script))
-	write("factor", "1")
+	write("factor", "1 0.1") // so that it is begun anew long before the seal
 	b := c.newBroker(t)
 	first := b.role(t, "producer", "spec.yaml")
 	roles := []*process{b.role(t, "merger", "--exit-when-sealed"), b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml")}
-	eventually(t, "50 rows", func() bool { return b.recordedIfThere() >= 50 })
+	eventually(t, "20 rows", func() bool { return b.recordedIfThere() >= 20 })
 	first.kill()
 	roles[1].kill()
-	write("factor", "2")
+	write("factor", "2 0")
 	roles = []*process{
 		roles[0], b.role(t, "producer", "spec.yaml", "--restart", "--exit-when-sealed"),
 		b.role(t, "worker", "--exit-when-sealed", "--allow-spec", "spec.yaml"),

@@ -1,10 +1,11 @@
-"""A simulator whose answer is in a file that the run does not know of."""
+"""A simulator whose answer is in a file that the run does not know of, as is how long it takes."""
 
 import json
 import sys
 import time
 
 for line in sys.stdin:
-    time.sleep(0.01)
     with open("factor") as f:
-        print(json.dumps({"id": json.loads(line)["id"], "result": {"y": float(f.read())}}), flush=True)
+        factor, seconds = map(float, f.read().split())
+    time.sleep(seconds)
+    print(json.dumps({"id": json.loads(line)["id"], "result": {"y": factor}}), flush=True)
