@@ -47,13 +47,13 @@ var tabulated = []string{"nrel_5mw", "iea_10mw", "iea_15mw", "dtu_10mw", "v80"}
 // TurbineNames returns the names that [NewTurbine] knows.
 func TurbineNames() []string {
 	names := slices.Concat(tabulated, []string{"iea37_3.35mw", "iea37_10mw"})
-	for _, t := range TurbineTypes() {
-		names = append(names, tenderName(t))
+	for _, r := range readData("data/turbine_types.csv") { // without their curves: the help asks at every start
+		names = append(names, tenderName(r.number("rated_mw")))
 	}
 	return names
 }
 
-func tenderName(t TurbineType) string { return fmt.Sprintf("tender_%gmw", t.RatedPower/1e6) }
+func tenderName(megawatts float64) string { return fmt.Sprintf("tender_%gmw", megawatts) }
 
 // NewTurbine returns a built-in turbine: those of the FLORIS library, the DTU
 // 10 MW reference turbine, the Vestas V80 of Horns Rev 1, both of the IEA37 case
@@ -69,7 +69,7 @@ func NewTurbine(name string) (Turbine, error) {
 		return caseStudyTurbine(name, 198, 119, 10e6, 11), nil
 	}
 	for _, t := range TurbineTypes() {
-		if name == tenderName(t) {
+		if name == tenderName(t.RatedPower/1e6) {
 			return t.Turbine, nil
 		}
 	}
