@@ -1,4 +1,5 @@
-package test
+// Package compose tests the compose files: what they say here, what they do in run.sh.
+package compose
 
 import (
 	"slices"
@@ -8,7 +9,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-const composeFile, clusterFile = "../docker-compose.yml", "../docker-compose.cluster.yml"
+const composeFile, clusterFile = "../../docker-compose.yml", "../../docker-compose.cluster.yml"
 
 // loadCompose reads compose files as docker compose does, which checks them
 // against the schema of the compose specification.
