@@ -3,6 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A kind of numbers if libhdf5 can read those of a stored type as such, else 0:
+// their bits may be laid out as those of no number.
+static int if_readable(hid_t type, int kind) {
+  hid_t memory = kind == 0 ? -1 : h5_element_type(kind, 0);
+  H5T_cdata_t *path;
+  if (memory < 0) return 0;
+  if (H5Tfind(type, memory, &path) == NULL) kind = 0;
+  H5Tclose(memory);
+  return kind;
+}
+
 // The kind of elements that holds all values of a stored type, whatever its
 // byte order; 0 if there is none.
 static int kind_of(hid_t type, size_t *length) {
@@ -12,8 +23,8 @@ static int kind_of(hid_t type, size_t *length) {
   int8_t no, yes;
   *length = 0;
   switch (H5Tget_class(type)) {
-  case H5T_INTEGER: return size > 8 ? 0 : H5Tget_sign(type) == H5T_SGN_NONE ? uints[size] : ints[size];
-  case H5T_FLOAT: return size == 8 ? KIND_FLOAT64 : size == 4 || size == 2 ? KIND_FLOAT32 : 0;
+  case H5T_INTEGER: return if_readable(type, size > 8 ? 0 : H5Tget_sign(type) == H5T_SGN_NONE ? uints[size] : ints[size]);
+  case H5T_FLOAT: return if_readable(type, size == 8 ? KIND_FLOAT64 : size == 4 || size == 2 ? KIND_FLOAT32 : 0);
   case H5T_STRING:
     if (H5Tis_variable_str(type) > 0) return KIND_VARTEXT;
     *length = size;
