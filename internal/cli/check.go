@@ -43,11 +43,16 @@ place of all rows first. Those with nothing but zeros, or the fill values of the
 datasets, beside their key are counted in its line; the file is valid. Single
 whole numbers and texts are taken for the key here.
 
+A file may have a group for each task instead, as "windrow recover" reads them:
+each must have what is required, the key in its attributes or its name. They
+count as rows; groups of no task are named, and passed over.
+
 --key also finds rows that have the key of an earlier row, in the same file or
 in one before it.
 
 --spec also finds rows that are not what the spec's columns declare: a dataset
-that is missing, another shape, a number below its min or above its max.
+that is missing, another shape, a number below its min or above its max, text in
+a key of numbers.
 
 The files need not be windrow's. Those that are have a digest and are held to
 it: a shard to the one in its name, a dataset to its manifest.
@@ -87,7 +92,8 @@ type verdict struct {
 	Rows   int64  `json:"rows"`
 	Blank  int64  `json:"blank,omitempty"` // rows with nothing beside their key
 
-	Links []h5.Link `json:"links,omitempty"` // to nothing in the file
+	Links  []h5.Link `json:"links,omitempty"`       // to nothing in the file
+	Beside []string  `json:"passed_over,omitempty"` // groups of no task
 }
 
 func (v verdict) String() string {
@@ -99,10 +105,21 @@ func (v verdict) String() string {
 		for _, l := range v.Links {
 			says = append(says, fmt.Sprintf("%s is %s", l.Name, l))
 		}
+		if len(v.Beside) > 0 {
+			says = append(says, passedOver(v.Beside))
+		}
 		return strings.Join(says, "; ")
 	}
 	damage := foreign.DamagedError{Reason: v.Reason, Unread: v.Unread}
 	return v.File + ": " + damage.Verdict()
+}
+
+// passedOver names groups of no task.
+func passedOver(groups []string) string {
+	if len(groups) == 1 {
+		return "group " + groups[0] + " is of no task"
+	}
+	return "groups of no task: " + someOf(groups)
 }
 
 // blankRows says that rows have no results. A sound campaign may have a few.
@@ -185,6 +202,10 @@ func (e *examiner) examine(ctx context.Context, i int) (v verdict, err error) {
 	if err == nil && e.plan != nil {
 		err = e.checkDeclared(ctx, v.File)
 	}
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok && !damage.Digest && !damage.Died && !damage.Unread &&
+		rescue.Grouped(ctx, e.reader, v.File, e.options.require) {
+		err = e.checkGroups(ctx, i, &v)
+	}
 	damage, corrupt := errors.AsType[*foreign.DamagedError](err)
 	noKey, hasNone := errors.AsType[*rescue.KeyError](err)
 	switch {
@@ -207,46 +228,124 @@ func (e *examiner) checkKeys(ctx context.Context, i int, v *verdict) error {
 		return err
 	}
 	v.Blank, v.Links = s.Blank, s.Links
-	repeated, first := 0, ""
-	err = s.Keys(ctx, e.reader, e.options.key, func(row int64, k rescue.Key, show func() string) {
-		before, beforeRow, twice := e.seen.Add(k, i, row)
-		if !twice {
-			return
-		}
-		if repeated++; repeated == 1 {
-			first = fmt.Sprintf("row %d has the key of row %d", row, beforeRow)
-			if before != i {
-				first += " of " + e.files[before]
-			}
-			first += ": " + show()
-		}
-	})
-	if err != nil || repeated == 0 {
+	again := repeats{examiner: e, file: i}
+	err = s.Keys(ctx, e.reader, e.options.key, again.note)
+	if err != nil {
 		return err
 	}
-	return &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(repeated, "row"), first)}
+	return again.err()
+}
+
+// repeats are the rows of a file whose key was there before.
+type repeats struct {
+	*examiner
+
+	file  int
+	n     int
+	first string
+}
+
+func (r *repeats) note(row int64, k rescue.Key, show func() string) {
+	before, beforeRow, twice := r.seen.Add(k, r.file, row)
+	if !twice {
+		return
+	}
+	if r.n++; r.n == 1 {
+		r.first = fmt.Sprintf("row %d has the key of row %d", row, beforeRow)
+		if before != r.file {
+			r.first += " of " + r.files[before]
+		}
+		r.first += ": " + show()
+	}
+}
+
+func (r *repeats) err() error {
+	if r.n == 0 {
+		return nil
+	}
+	return &foreign.DamagedError{Reason: fmt.Sprintf("%s with a key that was there before; %s", plural(r.n, "row"), r.first)}
 }
 
 // checkDeclared holds the rows of a file to the columns of the spec.
 func (e *examiner) checkDeclared(ctx context.Context, path string) error {
-	misfits, first := 0, ""
-	find, err := rescue.Records(ctx, e.reader, path, e.plan.Planned.Keys, e.declared.names, func(rec rescue.Record) error {
-		if err := e.declared.fits(rec); err != nil {
-			if misfits++; misfits == 1 {
-				first = rec.Place + ": " + err.Error()
-			}
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
+	strange := misfits{declared: e.declared}
+	find, err := rescue.Records(ctx, e.reader, path, e.plan.Planned.Keys, e.declared.names, strange.note)
+	if err != nil {
 		return err
-	case find.Damage != "":
-		return &foreign.DamagedError{Reason: find.Damage}
-	case misfits > 0:
-		return &foreign.DamagedError{Reason: fmt.Sprintf("%s not as the spec declares, the first: %s", plural(misfits, "row"), first)}
+	}
+	if find.Damage != "" {
+		return &foreign.DamagedError{Reason: find.Damage, Unread: find.Unread}
+	}
+	return strange.err()
+}
+
+// misfits are the rows of a file that are not what a spec declares.
+type misfits struct {
+	declared declaration
+	n        int
+	first    string
+}
+
+func (m *misfits) note(rec rescue.Record) error {
+	err := m.declared.fits(rec)
+	if err == nil {
+		err = m.declared.keyFits(rec)
+	}
+	if err != nil {
+		if m.n++; m.n == 1 {
+			m.first = rec.Place + ": " + err.Error()
+		}
 	}
 	return nil
+}
+
+func (m *misfits) err() error {
+	if m.n == 0 {
+		return nil
+	}
+	return &foreign.DamagedError{Reason: fmt.Sprintf("%s not as the spec declares, the first: %s", plural(m.n, "row"), m.first)}
+}
+
+// checkGroups examines a file with a group for each task, in the order of whose
+// names they are its rows.
+func (e *examiner) checkGroups(ctx context.Context, i int, v *verdict) error {
+	key, results := e.ofGroups()
+	again, strange, row := repeats{examiner: e, file: i}, misfits{declared: e.declared}, int64(0)
+	find, err := rescue.Records(ctx, e.reader, v.File, key, results, func(rec rescue.Record) error {
+		if len(e.options.key) > 0 {
+			again.note(row, rec.Key, rec.Show)
+		}
+		row++
+		return strange.note(rec)
+	})
+	v.Rows, v.Blank, v.Beside = find.Rows, find.Blank, find.Beside
+	if err != nil {
+		return err
+	}
+	if find.Damage != "" {
+		return &foreign.DamagedError{Reason: find.Damage, Unread: find.Unread}
+	}
+	if err := again.err(); err != nil {
+		return err
+	}
+	return strange.err()
+}
+
+// ofGroups returns the key and the results that the group of a task must have.
+func (e *examiner) ofGroups() (key, results []string) {
+	key = e.options.key
+	switch {
+	case e.plan != nil:
+		key = e.plan.Planned.Keys
+	case len(key) == 0 && slices.Equal(e.options.require, foreign.Required):
+		key = foreign.Key
+	}
+	for _, name := range e.options.require {
+		if !slices.Contains(key, name) {
+			results = append(results, name)
+		}
+	}
+	return key, results
 }
 
 // newReader returns what reads files of others: see newForeign.

@@ -51,11 +51,12 @@ writing is not read.
 The tasks are those of a spec, or of a list as a spec's tasks.file. A row must
 have the results that --require names; with a spec all its columns, and be what
 they declare: shapes, types, min, max, finite.
-Keys are compared by value, whatever their types.
+Keys are compared by value, whatever their types: text that is a number, as "3",
+counts as the number where the list has one.
 
 A file has a dataset in its root for each column; or a group for each task, as
-farm3_t1_s17, whose key is in its attributes, or in its name: the numbers in the
-order of the key.
+farm3_t1_s17, in its root or in a group there, whose key is in its attributes, or
+in its name: the numbers in the order of the key. Groups of no task are named.
 
 Exit code 4 if tasks are missing. --run computes them instead, as "windrow run"
 does: rows that were found become shards, which are validated and announced like
@@ -161,6 +162,7 @@ func newSalvage(r *foreign.Reader, t campaignTasks) (*salvage, error) {
 
 // declaration is what the columns of a spec say about the rows of others.
 type declaration struct {
+	keys    int          // columns of the key
 	names   []string     // of the results
 	results []int        // their positions among the columns
 	scratch *table.Block // of one row
@@ -169,6 +171,7 @@ type declaration struct {
 func declarationOf(plan *producer.Plan) declaration {
 	var d declaration
 	columns, codes, keys := plan.Planned.Columns, plan.Spec.CodeColumns(), len(plan.Planned.Keys)
+	d.keys = keys
 	for i, c := range columns[1+keys:] {
 		if codes.Index(c.Name) < 0 {
 			d.results = append(d.results, 1+keys+i)
@@ -188,6 +191,15 @@ func (d declaration) fits(rec rescue.Record) error {
 	return rescue.Fill(d.scratch.Append(), d.results, rec)
 }
 
+// keyFits returns an error unless the key of a record has the declared types.
+func (d declaration) keyFits(rec rescue.Record) error {
+	if d.scratch == nil {
+		return nil
+	}
+	d.scratch.Truncate(0)
+	return rescue.CheckKey(d.scratch.Append(), d.keys, rec)
+}
+
 // found is what was found in a file.
 type found struct {
 	rescue.Find
@@ -198,7 +210,7 @@ type found struct {
 // file calls take with each row of a task that was not found before.
 func (s *salvage) file(ctx context.Context, path string, take func(index int64, rec rescue.Record) error) (f found, err error) {
 	f.Find, err = rescue.Records(ctx, s.reader, path, s.key, s.results, func(rec rescue.Record) error {
-		index, ok := s.tasks.Index(rec.Key)
+		index, ok := s.tasks.Index(rec)
 		if !ok {
 			if s.strange++; s.strange == 1 {
 				s.first = fmt.Sprintf("%s, %s of %s", rec.Show(), rec.Place, path)
@@ -235,6 +247,9 @@ func (f found) show(w io.Writer, file string) {
 	}
 	if f.Blank > 0 {
 		fmt.Fprintf(w, "; %s: never written", blankRows(f.Blank))
+	}
+	if len(f.Beside) > 0 {
+		fmt.Fprintf(w, "; %s", passedOver(f.Beside))
 	}
 	if f.misfits > 0 {
 		fmt.Fprintf(w, "; %s not as the spec declares, the first: %s", plural(int(f.misfits), "row"), f.misfit)

@@ -18,8 +18,12 @@ import (
 	"windrow/internal/h5"
 )
 
-// Required are the datasets that a worker's file of a wind farm campaign has.
-var Required = []string{"farm_id", "farm_type", "seed", "layout", "aep"}
+// Key are the datasets that tell which task a row of a worker's file of a wind farm
+// campaign is of, Required all that such a file has.
+var (
+	Key      = []string{"farm_id", "farm_type", "seed"}
+	Required = append(slices.Clone(Key), "layout", "aep")
+)
 
 // Checked is what was found in a sound file.
 type Checked struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"windrow/internal/foreign"
+	"windrow/internal/form"
 	"windrow/internal/table"
 )
 
@@ -88,6 +89,20 @@ func showElement(value any) string {
 	return fmt.Sprint(value)
 }
 
+// numberOf returns the int64 or float64 that a text writes, as a list of tasks
+// would be read.
+func numberOf(text string) (number any, ok bool) {
+	kind := form.NumberKind(text)
+	if kind == form.NotANumber {
+		return nil, false
+	}
+	if i, err := strconv.ParseInt(text, 10, 64); kind == form.WholeNumber && err == nil {
+		return i, true
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	return x, err == nil
+}
+
 // KeyError says that a file's key cannot be read as it was asked for.
 type KeyError struct{ Path, Reason string }
 
@@ -102,7 +117,7 @@ func (s *Source) Keys(ctx context.Context, r *foreign.Reader, names []string, ea
 		switch {
 		case c == nil:
 			return &KeyError{s.Path, "key column " + name + " is missing"}
-		case len(c.Shape) > 0:
+		case c.elements() != 1:
 			return &KeyError{s.Path, "key column " + name + " has several values in a row"}
 		}
 		columns[i] = c

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"windrow/internal/foreign"
@@ -19,7 +21,9 @@ type Record struct {
 	Key   Key
 	Show  func() string // the key, for people
 	Place string        // where it is in the file
-	cells []cell
+
+	values []any // of the key
+	cells  []cell
 }
 
 type cell struct {
@@ -36,6 +40,8 @@ type Find struct {
 	Rows   int64  // that it says to have
 	Saved  int64  // that are whole
 	Blank  int64  // that have nothing beside their key, and so are not
+
+	Beside []string // groups that are of no task, in a file with a group for each
 }
 
 // Records calls each with every whole record of a file, whatever is wrong with
@@ -44,31 +50,32 @@ type Find struct {
 // is infinite. It must have more than zeros, or what its datasets are filled with,
 // beside its key: a worker that makes the place of all rows first, and writes all
 // keys, may be killed after some of them, and leave a sound file. A file has a
-// dataset in its root for each column, or a group in its root for each task. Where
-// columns are named, a record must have all of them beside its key.
+// dataset in its root for each column, or a group for each task, in its root or in
+// one of the groups there. Where columns are named, a record must have all of them
+// beside its key.
 //
 // Of a file with a digest of windrow's that differs, nothing is whole, nor of one
 // that another process is writing.
-func Records(ctx context.Context, r *foreign.Reader, path string, key, columns []string, each func(Record) error) (find Find, err error) {
+func Records(ctx context.Context, r *foreign.Reader, file string, key, columns []string, each func(Record) error) (find Find, err error) {
 	required, digest := columns, false
 	if required != nil {
 		required = slices.Concat(key, columns)
 	}
-	if err := foreign.Busy(path); err != nil {
+	if err := foreign.Busy(file); err != nil {
 		return find, keepDamage(&find, err)
 	}
-	root, err := r.List(ctx, path, "/")
+	root, err := r.List(ctx, file, "/")
 	if unclosed, ok := errors.AsType[*foreign.DamagedError](err); ok && !unclosed.Died {
 		find.Damage, find.Unread = unclosed.Reason, unclosed.Unread
-		if root, err = r.ListWary(ctx, path, "/"); err == nil && isOurs(root) {
+		if root, err = r.ListWary(ctx, file, "/"); err == nil && isOurs(root) {
 			return find, nil
 		}
 		if _, still := errors.AsType[*foreign.DamagedError](err); still {
 			return find, nil
 		}
 	}
-	if err == nil && len(root.Datasets) == 0 && len(root.Groups) > 0 {
-		g := &grouped{reader: r, path: path, key: key, columns: columns, find: find, unclosed: find.Damage != ""}
+	if err == nil && isGrouped(root, required) {
+		g := &grouped{reader: r, path: file, key: key, columns: columns, find: find, unclosed: find.Damage != "", budget: readBudget}
 		err = g.records(ctx, root, each)
 		return g.find, keepDamage(&g.find, err)
 	}
@@ -84,7 +91,7 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 	}
 	if find.Damage == "" {
 		var found foreign.Checked
-		found, err = r.Examine(ctx, path, required)
+		found, err = r.Examine(ctx, file, required)
 		find.Rows, digest = found.Rows, found.Digest
 	}
 	damage, damaged := errors.AsType[*foreign.DamagedError](err)
@@ -97,7 +104,7 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 		return find, err
 	}
 	t := &tabular{reader: r, key: key, find: &find, budget: readBudget, written: digest}
-	if err := t.open(path, root, required); err != nil {
+	if err := t.open(file, root, required); err != nil {
 		return find, keepDamage(&find, err)
 	}
 	return find, t.records(ctx, each)
@@ -106,6 +113,22 @@ func Records(ctx context.Context, r *foreign.Reader, path string, key, columns [
 // isOurs tells whether a file is windrow's, which has a digest.
 func isOurs(root foreign.Group) bool {
 	return slices.ContainsFunc(root.Attributes, func(a h5.Attribute) bool { return a.Name == "windrow_format" || a.Name == "windrow_shard" })
+}
+
+// Grouped tells whether a file has a group for each task, as far as its root can
+// be read: none of the required datasets is there, but groups are.
+func Grouped(ctx context.Context, r *foreign.Reader, file string, required []string) bool {
+	root, err := r.List(ctx, file, "/")
+	return err == nil && isGrouped(root, required)
+}
+
+func isGrouped(root foreign.Group, required []string) bool {
+	if len(root.Groups) == 0 || isOurs(root) {
+		return false
+	}
+	return !slices.ContainsFunc(root.Datasets, func(d foreign.Dataset) bool {
+		return len(required) == 0 || slices.Contains(required, d.Name)
+	})
 }
 
 // isScale tells whether a dataset has the values along a dimension of others.
@@ -155,8 +178,8 @@ func cost(damage *foreign.DamagedError) int {
 	return 1
 }
 
-func (t *tabular) open(path string, root foreign.Group, required []string) error {
-	t.source = Source{Path: path, Rows: math.MaxInt64}
+func (t *tabular) open(file string, root foreign.Group, required []string) error {
+	t.source = Source{Path: file, Rows: math.MaxInt64}
 	for _, d := range root.Datasets {
 		t.beside = append(t.beside, d.Name)
 	}
@@ -177,7 +200,7 @@ func (t *tabular) open(path string, root foreign.Group, required []string) error
 		switch c := t.source.Column(name); {
 		case c == nil:
 			return damaged("key column %s is missing", name)
-		case len(c.Shape) > 0:
+		case c.elements() != 1:
 			return damaged("key column %s has several values in a row", name)
 		}
 	}
@@ -323,12 +346,13 @@ func (r *Record) cell(name string) *cell {
 }
 
 func (r *Record) setKey(names []string) {
-	values := make([]any, len(names))
+	r.values = make([]any, len(names))
 	for i, name := range names {
 		c := r.cell(name)
-		values[i] = foreign.Element(c.Type, c.bytes)
-		r.Key = appendElement(r.Key, values[i])
+		r.values[i] = foreign.Element(c.Type, c.bytes)
+		r.Key = appendElement(r.Key, r.values[i])
 	}
+	values := r.values
 	r.Show = func() string { return showKey(names, values) }
 }
 
@@ -339,53 +363,120 @@ type grouped struct {
 	key, columns []string
 	find         Find
 	unclosed     bool // the file, by its writer
+	budget       int  // how many more reads may fail
 }
 
 func (g *grouped) records(ctx context.Context, root foreign.Group, each func(Record) error) error {
-	g.find.Rows = int64(len(root.Groups) + len(root.Damaged))
-	if n := len(root.Damaged); n > 0 && g.find.Damage == "" {
-		g.find.Damage = fmt.Sprintf("group %s cannot be opened", root.Damaged[0])
+	if err := g.within(ctx, "", root, each); err != nil {
+		return err
 	}
-	budget := readBudget
-	for _, name := range root.Groups {
-		rec, err := g.read(ctx, name)
-		if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-			if budget -= cost(damage); budget < 0 {
-				return nil
-			}
-			if g.find.Damage == "" {
-				g.find.Damage, g.find.Unread = fmt.Sprintf("group %s: %s", name, err), damage.Unread
-			}
+	if g.find.Rows == 0 && g.find.Damage == "" {
+		g.find.Damage = fmt.Sprintf("group %s has none of %s", g.find.Beside[0], strings.Join(slices.Concat(g.key, g.columns), ", "))
+		g.find.Beside = nil
+	}
+	return nil
+}
+
+// within reads the tasks in a group, whose path ends with a slash unless it is the
+// root.
+func (g *grouped) within(ctx context.Context, parent string, in foreign.Group, each func(Record) error) error {
+	g.find.Rows += int64(len(in.Damaged))
+	if len(in.Damaged) > 0 && g.find.Damage == "" {
+		g.find.Damage = fmt.Sprintf("group %s cannot be opened", parent+in.Damaged[0])
+	}
+	for _, name := range in.Groups {
+		if g.budget < 0 {
+			g.find.Rows++
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		if rec.blank(g.key, g.columns) {
-			g.find.Blank++
-			continue
-		}
-		g.find.Saved++
-		if err := each(rec); err != nil {
+		if err := g.group(ctx, parent, name, each); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read returns the record of a group: its datasets, and its attributes where a
-// dataset of that name is not there.
-func (g *grouped) read(ctx context.Context, name string) (rec Record, err error) {
-	list, readRows := g.reader.List, g.reader.Read
+// group reads a group: that of a task, or one that has those of tasks in it.
+func (g *grouped) group(ctx context.Context, parent, name string, each func(Record) error) error {
+	list := g.reader.List
 	if g.unclosed {
 		list = g.reader.ListWary
+	}
+	group, err := list(ctx, g.path, "/"+parent+name)
+	if err == nil && !g.isTask(name, group) {
+		return g.passOver(ctx, parent, name, group, each)
+	}
+	g.find.Rows++
+	var rec Record
+	if err == nil {
+		rec, err = g.read(ctx, parent+name, group)
+	}
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+		g.budget -= cost(damage)
+		if g.find.Damage == "" {
+			g.find.Damage, g.find.Unread = fmt.Sprintf("group %s: %s", parent+name, err), damage.Unread
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if rec.blank(g.key, g.columns) {
+		g.find.Blank++
+		return nil
+	}
+	g.find.Saved++
+	return each(rec)
+}
+
+// passOver reads the tasks in a group of the root that is none itself, and notes it
+// if there are none.
+func (g *grouped) passOver(ctx context.Context, parent, name string, group foreign.Group, each func(Record) error) error {
+	rows, beside := g.find.Rows, len(g.find.Beside)
+	if parent == "" && len(group.Datasets) == 0 {
+		if err := g.within(ctx, name+"/", group, each); err != nil {
+			return err
+		}
+	}
+	if g.find.Rows == rows {
+		g.find.Beside = append(g.find.Beside[:beside], parent+name)
+	}
+	return nil
+}
+
+// isTask tells whether a group is meant to be of a task: it has one of the columns,
+// or all of the key.
+func (g *grouped) isTask(name string, group foreign.Group) bool {
+	named := group.Damaged
+	for _, d := range group.Datasets {
+		named = append(named, d.Name)
+	}
+	for _, a := range group.Attributes {
+		named = append(named, a.Name)
+	}
+	for _, l := range group.Links {
+		named = append(named, l.Name)
+	}
+	if len(g.key)+len(g.columns) == 0 || slices.ContainsFunc(g.columns, func(c string) bool { return slices.Contains(named, c) }) {
+		return true
+	}
+	inName := keyInName(name, len(g.key))
+	for i, k := range g.key {
+		if !slices.Contains(named, k) && (inName == nil || inName[i] == "") {
+			return false
+		}
+	}
+	return len(g.key) > 0
+}
+
+// read returns the record of a group: its datasets, and its attributes where a
+// dataset of that name is not there.
+func (g *grouped) read(ctx context.Context, name string, group foreign.Group) (rec Record, err error) {
+	readRows := g.reader.Read
+	if g.unclosed {
 		readRows = func(ctx context.Context, path, dataset string, first, n int64) (foreign.Rows, error) {
 			return g.reader.ReadWary(ctx, path, dataset, nil, first, n)
 		}
-	}
-	group, err := list(ctx, g.path, "/"+name)
-	if err != nil {
-		return rec, err
 	}
 	rec.Place = "group " + name
 	for _, d := range group.Datasets {
@@ -413,30 +504,43 @@ func (g *grouped) read(ctx context.Context, name string) (rec Record, err error)
 		rows := foreign.Rows{Type: a.Type, Bytes: a.Bytes, Texts: a.Texts}
 		if c, err := newCell(Column{Name: a.Name, Type: a.Type, Shape: a.Shape}, rows, 1); err == nil && len(c.bytes) > 0 && rec.cell(a.Name) == nil {
 			c.attribute = true
+			if c.elements() == 1 { // as many write a single value
+				c.Shape = nil
+			}
 			rec.cells = append(rec.cells, c)
 		}
 	}
-	g.keyFromName(&rec, name)
+	g.keyFromName(&rec, path.Base(name))
 	return rec, g.judge(&rec, group)
 }
 
 // nameParts are the parts of a name as farm3_t1_s17.
 var nameParts = regexp.MustCompile(`^[A-Za-z]+(-?\d+)$`)
 
+// keyInName returns the numbers in the parts of a group's name, empty where a part
+// has none; nil if the parts are not as many as the values of a key.
+func keyInName(name string, values int) []string {
+	parts := strings.Split(name, "_")
+	if len(parts) != values {
+		return nil
+	}
+	numbers := make([]string, values)
+	for i, part := range parts {
+		if m := nameParts.FindStringSubmatch(part); m != nil {
+			numbers[i] = m[1]
+		}
+	}
+	return numbers
+}
+
 // keyFromName takes what is missing of the key from the numbers in a group's
 // name, if it has one for each.
 func (g *grouped) keyFromName(rec *Record, name string) {
-	parts := strings.Split(name, "_")
-	if len(parts) != len(g.key) {
-		return
-	}
-	for i, part := range parts {
-		m := nameParts.FindStringSubmatch(part)
-		if m == nil || rec.cell(g.key[i]) != nil {
+	for i, text := range keyInName(name, len(g.key)) {
+		if rec.cell(g.key[i]) != nil {
 			continue
 		}
-		var number int64
-		if _, err := fmt.Sscan(m[1], &number); err == nil {
+		if number, err := strconv.ParseInt(text, 10, 64); err == nil {
 			bytes := binary.LittleEndian.AppendUint64(nil, uint64(number)) //nolint:gosec // its bits
 			rec.cells = append(rec.cells, cell{Column: Column{Name: g.key[i], Type: h5.Type{Kind: h5.Int64}}, bytes: bytes})
 		}
@@ -445,7 +549,7 @@ func (g *grouped) keyFromName(rec *Record, name string) {
 
 func (g *grouped) judge(rec *Record, group foreign.Group) error {
 	for _, name := range g.key {
-		if c := rec.cell(name); c == nil || len(c.Shape) > 0 {
+		if c := rec.cell(name); c == nil || c.elements() != 1 {
 			return damaged("it has no single value of the key %s", name)
 		}
 	}

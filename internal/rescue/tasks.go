@@ -17,8 +17,9 @@ import (
 // Memory grows with the tasks, by the digest of a key each: any file may have
 // any of them.
 type Tasks struct {
-	index map[[16]byte]int64
-	found []bool
+	index   map[[16]byte]int64
+	numbers []bool // which values of the key are numbers
+	found   []bool
 }
 
 // NewTasks reads a list of tasks.
@@ -29,6 +30,13 @@ func NewTasks(tasks iter.Seq2[message.Task, error]) (*Tasks, error) {
 			return nil, err
 		}
 		t.index[xxh3.Hash128(KeyOf(task.Key)).Bytes()] = task.Index
+		if t.numbers == nil {
+			t.numbers = make([]bool, len(task.Key))
+		}
+		for i, v := range task.Key {
+			_, isText := v.Any().(string)
+			t.numbers[i] = t.numbers[i] || !isText
+		}
 		t.found = append(t.found, false)
 	}
 	return t, nil
@@ -37,8 +45,22 @@ func NewTasks(tasks iter.Seq2[message.Task, error]) (*Tasks, error) {
 // Len returns the number of tasks.
 func (t *Tasks) Len() int { return len(t.found) }
 
-// Index returns the index of the task with the key.
-func (t *Tasks) Index(k Key) (index int64, ok bool) {
+// Index returns the index of the task that a record is of. Where the key has a
+// number in the list and text in the file, as "3" or "1.5", the text counts as the
+// number that it writes.
+func (t *Tasks) Index(rec Record) (index int64, ok bool) {
+	if index, ok = t.index[xxh3.Hash128(rec.Key).Bytes()]; ok {
+		return index, true
+	}
+	var k Key
+	for i, value := range rec.values {
+		if text, isText := value.([]byte); isText && i < len(t.numbers) && t.numbers[i] {
+			if number, isNumber := numberOf(string(text)); isNumber {
+				value = number
+			}
+		}
+		k = appendElement(k, value)
+	}
 	index, ok = t.index[xxh3.Hash128(k).Bytes()]
 	return index, ok
 }
@@ -73,12 +95,19 @@ func Fill(row table.Row, results []int, rec Record) error {
 	return row.Check()
 }
 
-// KeyValues returns the key of a record as its columns have it.
+// KeyValues returns the key of a record as its columns have it: numbers that are
+// text in the file are numbers.
 func KeyValues(columns table.Columns, rec Record) ([]table.Value, error) {
 	values := make([]table.Value, len(columns))
 	for i, c := range columns {
 		from := rec.cell(c.Name)
-		switch x := goValue(from.Type, from.bytes).(type) {
+		value := goValue(from.Type, from.bytes)
+		if text, isText := value.(string); isText && c.Type.Kind != table.String {
+			if number, isNumber := numberOf(text); isNumber {
+				value = number
+			}
+		}
+		switch x := value.(type) {
 		case string:
 			values[i] = table.StringValue(x)
 		case int64:
@@ -96,6 +125,20 @@ func KeyValues(columns table.Columns, rec Record) ([]table.Value, error) {
 		}
 	}
 	return values, nil
+}
+
+// CheckKey returns an error unless a record has numbers where the key columns
+// declare numbers, and text where they declare text. The row takes the values; a
+// value that its column has no room for is of no task, and no other type.
+func CheckKey(row table.Row, keys int, rec Record) error {
+	for i := 1; i <= keys; i++ {
+		name := row.Columns()[i].Name
+		from := rec.cell(name)
+		if err := row.Set(i, 0, goValue(from.Type, from.bytes)); err != nil && !errors.Is(err, table.ErrOutOfRange) {
+			return fmt.Errorf("key column %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func fillColumn(row table.Row, c int, from cell) error {
