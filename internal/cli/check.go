@@ -15,6 +15,7 @@ import (
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
 	"windrow/internal/rescue"
+	"windrow/internal/supervisor"
 	"windrow/producer"
 )
 
@@ -73,7 +74,7 @@ if a file is corrupt, or was not read.`,
 			if o.spec != "" && c.Flags().Changed("require") {
 				return usageError(c, errors.New("--require and --spec exclude each other"))
 			}
-			return a.check(c.Context(), o, args)
+			return halted(a.check(c.Context(), o, args), "not all files were checked")
 		},
 	}
 	c.Flags().StringSliceVar(&o.require, "require", foreign.Required, "datasets that each file must have, of equal length")
@@ -169,14 +170,23 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	if unread > 0 {
 		also = fmt.Sprintf(", %d not read", unread)
 	}
-	if !o.json {
-		fmt.Fprintf(a.stdout, "%d valid, %d corrupt%s, %s\n", valid, corrupt, also, plural(int(rows), "row"))
-	}
+	err = nil
 	if corrupt+unread > 0 {
-		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt%s", humanize.Comma(int64(corrupt)), plural(len(files), "file"), also), ""}
+		err = &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt%s", humanize.Comma(int64(corrupt)), plural(len(files), "file"), also), ""}
 	}
-	return nil
+	if o.json {
+		return err
+	}
+	if err != nil { // now: the summary is the last line, also where both go to one place
+		fmt.Fprintf(a.stderr, "%s%s\n", supervisor.Prefix, err)
+		err = &exitError{exitCorrupt, errTold, ""}
+	}
+	fmt.Fprintf(a.stdout, "%d valid, %d corrupt%s, %s\n", valid, corrupt, also, plural(int(rows), "row"))
+	return err
 }
+
+// errTold is an error of which the user was told already.
+var errTold = errors.New("")
 
 // examiner examines files, and knows the keys of those before.
 type examiner struct {

@@ -72,6 +72,14 @@ func explain(err error, interrupted bool) (code int, text string) {
 	return codeOf(err), text
 }
 
+// halted gives an interruption the words of a command that keeps no state.
+func halted(err error, left string) error {
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitInterrupted, errors.New("interrupted; " + left), ""}
+	}
+	return err
+}
+
 // codeOf classifies the errors of the components.
 func codeOf(err error) int {
 	for _, known := range codes {

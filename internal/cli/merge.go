@@ -52,9 +52,11 @@ more, though nothing that --require or --key names.
 --remove-inputs keeps the files if they have a dataset that the output has not, or
 a row with the key of another and other values.
 
-OUT.h5 appears when it is complete and was read back. Exit code 3 if rows were
-lost with corrupt files that --max-failures allows; 5, and no output, if there
-are more of them, or no valid file.`,
+OUT.h5 appears when it is complete and was read back; until then it is
+OUT.h5.merge-N.tmp, which can be removed if the merge was killed. Exit code 3 if
+rows were lost with corrupt files, or files that were not read, that
+--max-failures allows; 5, and no output, if there are more of them, no valid
+file, or datasets that do not fit together.`,
 		Example: `  windrow merge worker_*.h5 -o campaign.h5
   windrow merge worker_*.h5 -o campaign.h5 --max-failures 2
   windrow merge worker_*.h5 -o campaign.h5 --key farm_id,farm_type,seed --sort key
@@ -64,7 +66,7 @@ are more of them, or no valid file.`,
 			if err := o.check(args); err != nil {
 				return usageError(c, err)
 			}
-			return a.merge(c.Context(), o, args)
+			return halted(a.merge(c.Context(), o, args), "nothing was merged")
 		},
 	}
 	c.Flags().StringVarP(&o.output, "output", "o", "", "the merged file, which must not exist")
@@ -114,7 +116,8 @@ type merging struct {
 	reader  *foreign.Reader
 	sources []*rescue.Source // in the order of the arguments
 	corrupt int
-	lost    int64 // rows that the corrupt files said to have
+	unread  int   // that may be sound
+	lost    int64 // rows that these files said to have
 }
 
 func (a *app) merge(ctx context.Context, o mergeOptions, files []string) error {
@@ -190,15 +193,20 @@ func idOf(path string) (fileID, bool) {
 
 // say tells that a file is corrupt, and how many rows it takes with it.
 func (m *merging) say(file string, damage error, rows int64) {
-	m.corrupt++
 	m.lost += rows
 	what := "its rows are lost"
 	if rows > 0 {
 		what = plural(int(rows), "row") + " lost"
 	}
 	verdict := "corrupt: " + damage.Error()
-	if d, ok := errors.AsType[*foreign.DamagedError](damage); ok {
+	d, ok := errors.AsType[*foreign.DamagedError](damage)
+	if ok {
 		verdict = d.Verdict()
+	}
+	if ok && d.Unread {
+		m.unread++
+	} else {
+		m.corrupt++
 	}
 	fmt.Fprintf(m.stdout, "%s: %s; %s\n", file, verdict, what)
 }
@@ -220,11 +228,26 @@ func (m *merging) enough() error {
 	switch {
 	case len(m.sources) == 0:
 		return &exitError{exitCorrupt, errors.New("no valid file: nothing was merged"), ""}
-	case m.corrupt > m.options.maxFailures:
-		return &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt, %d allowed (--max-failures): nothing was merged",
-			humanize.Comma(int64(m.corrupt)), plural(len(m.sources)+m.corrupt, "file"), m.options.maxFailures), fmt.Sprintf("the same with --max-failures %d", m.corrupt)}
+	case m.corrupt+m.unread > m.options.maxFailures:
+		return &exitError{
+			exitCorrupt, fmt.Errorf("%s, %d allowed (--max-failures): nothing was merged", m.failures(), m.options.maxFailures),
+			fmt.Sprintf("the same with --max-failures %d", m.corrupt+m.unread),
+		}
 	}
 	return nil
+}
+
+// failures says how many of the files leave no rows.
+func (m *merging) failures() string {
+	files := plural(len(m.sources)+m.corrupt+m.unread, "file")
+	switch corrupt, unread := humanize.Comma(int64(m.corrupt)), humanize.Comma(int64(m.unread)); {
+	case m.unread == 0:
+		return fmt.Sprintf("%s of %s corrupt", corrupt, files)
+	case m.corrupt == 0:
+		return fmt.Sprintf("%s of %s not read", unread, files)
+	default:
+		return fmt.Sprintf("%s of %s corrupt, %s not read", corrupt, files, unread)
+	}
 }
 
 func (m *merging) rescueOptions() rescue.Options {
@@ -269,17 +292,10 @@ func (m *merging) finish(r rescue.Report) error {
 			return err
 		}
 	}
-	if m.corrupt > 0 {
-		return &exitError{exitAllowed, fmt.Errorf("the rows of %s, which %s corrupt, are not in %s", plural(m.corrupt, "file"), isAre(m.corrupt), m.options.output), ""}
+	if m.corrupt+m.unread > 0 {
+		return &exitError{exitAllowed, fmt.Errorf("%s: their rows are not in %s", m.failures(), m.options.output), ""}
 	}
 	return nil
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 // reportChanges says what in the output is not as it was in the files.

@@ -278,7 +278,7 @@ func (a *app) recover(ctx context.Context, o recoverOptions, files []string) err
 	for _, file := range files {
 		f, err := s.file(ctx, file, func(int64, rescue.Record) error { complete++; return nil })
 		if err != nil {
-			return err
+			return halted(err, "not all files were read")
 		}
 		f.show(a.stdout, file)
 	}
@@ -296,7 +296,7 @@ func (a *app) recover(ctx context.Context, o recoverOptions, files []string) err
 		}
 	}
 	if o.run {
-		o.imports = files
+		o.imports, o.found = files, int64(complete)
 		return a.run(o.runOptions, o.spec)
 	}
 	if missing > 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type runOptions struct {
 	output     string // instead of the spec's
 	chaos      chaosOptions
 	imports    []string // files of others whose rows are not computed again: see recover --run
+	found      int64    // tasks that they have
 }
 
 func newRun(a *app) *cobra.Command {
@@ -146,6 +148,8 @@ type campaign struct {
 	crew     *crew
 	queue    *queue.Run
 	ledger   *ledger.Follower
+
+	storeFailed error // of the broker's store; read when nobody watches any more
 }
 
 const (
@@ -356,12 +360,16 @@ func (c *campaign) deliverAgain(ctx context.Context) error {
 func (c *campaign) announce() {
 	var recorded int64
 	c.ledger.View(func(s *ledger.State) { recorded = s.Recorded() })
-	verb := "computing"
-	if recorded > 0 {
+	verb, tasks := "computing", humanize.Comma(c.plan.Planned.Tasks)
+	switch {
+	case recorded > 0:
 		verb = fmt.Sprintf("going on: %s rows are there,", humanize.Comma(recorded))
+	case c.options.found > 0:
+		verb = fmt.Sprintf("importing %s rows, computing", humanize.Comma(c.options.found))
+		tasks = humanize.Comma(c.plan.Planned.Tasks - c.options.found)
 	}
 	fmt.Fprintf(c.stderr, "%s: %s %s tasks with %s, logs in %s\n", c.plan.ID(), verb,
-		humanize.Comma(c.plan.Planned.Tasks), plural(c.options.workers, "worker"), c.local.state.logs(c.plan.ID()))
+		tasks, plural(c.options.workers, "worker"), c.local.state.logs(c.plan.ID()))
 }
 
 // compute runs the producer here and the other roles as children.
@@ -404,7 +412,7 @@ func (c *campaign) compute(ctx context.Context) error {
 		return c.watch(ctx, s)
 	})
 	if err := group.Wait(); err != nil {
-		return err
+		return c.causeOf(err)
 	}
 	var sealed *message.Sealed
 	c.ledger.View(func(s *ledger.State) { sealed, _ = s.Sealed() })
@@ -413,6 +421,21 @@ func (c *campaign) compute(ctx context.Context) error {
 	}
 	c.awaitFarewell()
 	return c.report(sealed)
+}
+
+// causeOf returns the error of the broker's store, if it has failed: whoever was
+// publishing then may have met it first, with an error that says nothing.
+func (c *campaign) causeOf(err error) error {
+	select {
+	case why := <-c.local.broker.Failed():
+		return c.storeError(why)
+	default:
+		return cmp.Or(c.storeFailed, err)
+	}
+}
+
+func (c *campaign) storeError(why string) error {
+	return &exitError{exitBroker, fmt.Errorf("the broker's store in %s cannot be written: %s", c.local.state.dir, why), "windrow run " + c.specPath}
 }
 
 // awaitSettings waits until the ledger has the settings of this start: by those
@@ -505,7 +528,8 @@ func (c *campaign) watch(ctx context.Context, s *supervisor.Supervisor) error {
 			return nil
 		case why := <-c.local.broker.Failed():
 			s.Stop(storeGrace)
-			return &exitError{exitBroker, fmt.Errorf("the broker's store in %s cannot be written: %s", c.local.state.dir, why), "windrow run " + c.specPath}
+			c.storeFailed = c.storeError(why)
+			return c.storeFailed
 		case exit := <-s.Exits():
 			if exit.Code == exitIncomplete && c.givenUp() != nil {
 				continue // stopped in order above

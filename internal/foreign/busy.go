@@ -62,17 +62,24 @@ var signature = []byte("\x89HDF\r\n\x1a\n")
 // marks tells whether a file says of itself that it is being written, and with
 // SWMR: by one writer beside many readers.
 func marks(f *os.File) (writes, swmr bool) {
-	block := make([]byte, superblockBytes)
-	for at := int64(0); at <= superblockMost; at = max(512, 2*at) {
+	_, block := superblock(f, superblockBytes)
+	marked := block != nil && block[versionAt] >= 3 && block[marksAt]&writeMark != 0
+	return marked, marked && block[marksAt]&swmrMark != 0
+}
+
+// superblock returns where the superblock of a file begins, and so many bytes of
+// it; nil: there is none.
+func superblock(f *os.File, size int) (at int64, block []byte) {
+	block = make([]byte, size)
+	for ; at <= superblockMost; at = max(512, 2*at) {
 		if _, err := f.ReadAt(block, at); err != nil {
-			return false, false
+			return 0, nil
 		}
 		if bytes.HasPrefix(block, signature) {
-			marked := block[versionAt] >= 3 && block[marksAt]&writeMark != 0
-			return marked, marked && block[marksAt]&swmrMark != 0
+			return at, block
 		}
 	}
-	return false, false
+	return 0, nil
 }
 
 // hasWriter tells whether a process that may be looked at has a file open for

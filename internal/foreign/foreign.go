@@ -48,7 +48,7 @@ type Checked struct {
 func Check(path string, required []string) (found Checked, err error) {
 	f, err := h5.Open(path)
 	if err != nil {
-		return found, inWords(err)
+		return found, notOpened(path, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	root, err := f.Members("/")
@@ -213,7 +213,7 @@ func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what s
 		n := min(most, dims[0]-first)
 		block := buffer[:n*rowBytes]
 		if err := d.Read(first, n, block); err != nil {
-			return fmt.Errorf("rows %d to %d cannot be read: %w", first, first+n-1, inWords(err))
+			return whichRows(d, first, n, err, func(first, n int64) error { return d.Read(first, n, block[:n*rowBytes]) })
 		}
 		if bad, what := judge(block); bad >= 0 {
 			return fmt.Errorf("row %d is %s", first+int64(bad)*size/rowBytes, what)
@@ -221,6 +221,25 @@ func read(d *h5.Dataset, dims []int64, judge func(block []byte) (bad int, what s
 		look(rowBytes, block)
 	}
 	return nil
+}
+
+// whichRows says which of n rows cannot be read, and why: those of the first chunk
+// that read fails for, or all where no chunk alone does.
+func whichRows(d *h5.Dataset, first, n int64, why error, read func(first, n int64) error) error {
+	from, to := first, first+n
+	if _, chunkBytes, err := d.Filters(); err == nil && chunkBytes > 0 {
+		chunks, err := d.Chunks(1)
+		rows := int64(chunks.Rows) //nolint:gosec // a dimension
+		for at := first; err == nil && rows > 0 && at < first+n; {
+			next := min(at-at%rows+rows, first+n)
+			if failed := read(at, next-at); failed != nil {
+				from, to, why = at, next, failed
+				break
+			}
+			at = next
+		}
+	}
+	return fmt.Errorf("rows %d to %d cannot be read: %w", from, to-1, inWords(why))
 }
 
 // judgeOf returns what tells whether the elements of the dataset may be there.

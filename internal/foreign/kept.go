@@ -44,7 +44,7 @@ func (e *examiner) dataset(q question) (f *h5.File, d *h5.Dataset, unclosed bool
 		}
 		f, unclosed, err := q.open()
 		if err != nil {
-			return nil, nil, false, inWords(err)
+			return nil, nil, false, notOpened(q.Path, err)
 		}
 		e.kept = &kept{q.Path, q.Wary, info, f, unclosed, map[string]*h5.Dataset{}, 0}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
 
 	"windrow/internal/h5"
 )
@@ -158,18 +159,24 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 	return answer{}, &DamagedError{Reason: "libhdf5 crashed on it: " + end.state, Died: true}
 }
 
+var errDenied = unread("permission denied")
+
 // lookAt returns the size of a file that a child may open.
 func lookAt(path string) (size int64, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, damaged("there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return 0, errDenied
 	case err != nil:
 		return 0, damaged("%s", err)
 	case !info.Mode().IsRegular(): // a pipe would never end
 		return 0, damaged("it is not a file")
 	case info.Size() == 0:
 		return 0, damaged("it is empty")
+	case unix.Access(path, unix.R_OK) != nil:
+		return 0, errDenied
 	}
 	return info.Size(), nil
 }

@@ -208,6 +208,12 @@ func checkFile(ctx context.Context, q question) (found Checked, err error) {
 	if errors.Is(err, dataset.ErrForeign) || unreadable != nil && unreadable.Op == "open" {
 		return Check(q.Path, q.Required)
 	}
+	if unreadable != nil && unreadable.Object == "windrow_format" { // which would tell whose file it is
+		return Checked{}, fmt.Errorf("the header of its root cannot be read: %w", inWords(err))
+	}
+	if errors.Is(err, dataset.ErrCorrupt) { // which the verdict says
+		err = errors.New(strings.TrimPrefix(err.Error(), dataset.ErrCorrupt.Error()+": "))
+	}
 	return Checked{Rows: report.Rows, Digest: true}, err
 }
 
@@ -226,7 +232,7 @@ func list(q question) (g Group, err error) {
 	group := q.Object
 	f, _, err := q.open()
 	if err != nil {
-		return g, inWords(err)
+		return g, notOpened(q.Path, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	members, err := f.Members(group)
@@ -298,11 +304,14 @@ func (e *examiner) readRows(q question) (rows Rows, err error) {
 			return rows, fmt.Errorf("dataset %s: %w", name, err)
 		}
 	}
-	rows, err = readFrom(d, first, n)
-	if err != nil {
-		return Rows{}, fmt.Errorf("dataset %s: rows %d to %d cannot be read: %w", name, first, first+n-1, inWords(err))
+	if rows, err = readFrom(d, first, n); err == nil {
+		return rows, nil
 	}
-	return rows, nil
+	err = whichRows(d, first, n, err, func(first, n int64) error {
+		_, err := readFrom(d, first, n)
+		return err
+	})
+	return Rows{}, fmt.Errorf("dataset %s: %w", name, err)
 }
 
 func readFrom(d *h5.Dataset, first, n int64) (rows Rows, err error) {

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/zeebo/xxh3"
@@ -73,12 +73,12 @@ func Merge(ctx context.Context, r *foreign.Reader, sources []*Source, o Options)
 	if err := m.order(ctx); err != nil {
 		return report, err
 	}
-	temporary := o.Output + ".tmp"
+	temporary, err := freeName(o.Output)
+	if err != nil {
+		return report, err
+	}
 	packed := temporary + ".packed"
 	for _, path := range []string{temporary, packed} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return report, err
-		}
 		defer func() {
 			if err != nil {
 				_ = os.Remove(path) // the first error counts
@@ -103,6 +103,15 @@ func Merge(ctx context.Context, r *foreign.Reader, sources []*Source, o Options)
 		return report, err
 	}
 	return report, atomicfile.Commit(temporary, o.Output)
+}
+
+// freeName returns the name of a file beside another that nobody has.
+func freeName(beside string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(beside), filepath.Base(beside)+".merge-*.tmp")
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // merge is one at work.
