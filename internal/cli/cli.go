@@ -9,10 +9,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"windrow/internal/supervisor"
@@ -24,6 +26,9 @@ import (
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stops, release := watchStops(ctx, supervisor.OpenLifeline())
 	defer release()
+	// A write beyond the limit of a file's size is an error then, and no end.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
+
 	root := newRoot(&app{stdout: stdout, stderr: &console{out: stderr}, stops: stops}) //nolint:contextcheck // commands get it from ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
