@@ -7,6 +7,9 @@ import sys
 import xarray as xr
 
 farms = xr.open_dataset(sys.argv[1], engine="h5netcdf")
+needed = {"farm_type", "capacity_factor", "wake_loss", "aep", "layout"}
+if not needed <= set(farms.variables):
+    sys.exit(f"{sys.argv[1]} has no {', '.join(sorted(needed - set(farms.variables)))}: it is no dataset of a wind farm campaign")
 print(dict(farms.sizes))
 
 by_type = farms[["capacity_factor", "wake_loss"]].groupby(farms.farm_type).mean()

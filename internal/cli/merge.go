@@ -161,7 +161,7 @@ func (m *merging) open(ctx context.Context, files []string) error {
 		}
 		s, rows, err := rescue.Open(ctx, m.reader, file, m.options.require)
 		if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-			m.say(file, damage, rows)
+			m.say(file, m.orGrouped(ctx, file, damage), rows)
 			continue
 		}
 		if err != nil {
@@ -173,6 +173,15 @@ func (m *merging) open(ctx context.Context, files []string) error {
 		m.sources = append(m.sources, s)
 	}
 	return nil
+}
+
+// orGrouped returns what is wrong with a file: that it has groups where merge reads
+// datasets is no damage.
+func (m *merging) orGrouped(ctx context.Context, file string, damage *foreign.DamagedError) error {
+	if damage.Digest || damage.Died || damage.Unread || !rescue.Grouped(ctx, m.reader, file, m.options.require) {
+		return damage
+	}
+	return &foreign.DamagedError{Unread: true, Reason: "its root has groups and none of the required datasets; windrow recover reads a group for each task"}
 }
 
 // fileID is what a file is, whatever its name.

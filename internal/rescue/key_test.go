@@ -36,6 +36,18 @@ func TestKeysCompareByValue(t *testing.T) {
 	}
 }
 
+func TestTextsThatAreNumbers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]any{
+		"3": int64(3), "-3": int64(-3), "1.5": 1.5, "3e2": 300.0, "0": int64(0), "9223372036854775808": 0x1p63,
+		"": nil, "03": nil, "+3": nil, " 3": nil, "3 ": nil, ".5": nil, "0x10": nil, "NaN": nil, "inf": nil, "1e999": nil, "V80": nil,
+	} {
+		if number, ok := rescue.NumberOf(text); ok != (want != nil) || ok && number != want {
+			t.Errorf("%q is %v, %v; want %v", text, number, ok, want)
+		}
+	}
+}
+
 func TestSeen(t *testing.T) {
 	t.Parallel()
 	seen := rescue.NewSeen()

@@ -1,0 +1,3 @@
+package rescue
+
+var NumberOf = numberOf
