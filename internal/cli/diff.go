@@ -50,7 +50,7 @@ func (a *app) diff(ctx context.Context, first, second string) error {
 	for i, path := range []string{first, second} {
 		s, err := openSide(ctx, path)
 		if err != nil {
-			return diffError(path, err)
+			return readError(path, err)
 		}
 		defer s.reader.Close()
 		sides[i] = s
@@ -66,12 +66,17 @@ func (a *app) diff(ctx context.Context, first, second string) error {
 	return nil
 }
 
-// diffError makes what is wrong with a file the exit code of the command.
-func diffError(path string, err error) error {
-	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		return &exitError{exitCorrupt, fmt.Errorf("%s: %s", path, damage.Reason), "windrow check " + path}
+// readError makes what is wrong with a file the exit code of the command. Why one
+// was not read says also what to do.
+func readError(path string, err error) error {
+	damage, ok := errors.AsType[*foreign.DamagedError](err)
+	switch {
+	case !ok:
+		return err
+	case damage.Unread:
+		return &exitError{exitCorrupt, fmt.Errorf("%s: %s", path, damage.Verdict()), ""}
 	}
-	return err
+	return &exitError{exitCorrupt, fmt.Errorf("%s: %s", path, damage.Reason), "windrow check " + path}
 }
 
 func openSide(ctx context.Context, path string) (*side, error) {
@@ -139,7 +144,7 @@ func differenceOf(ctx context.Context, a, b *side) (string, error) {
 	}
 	task, err := a.reader.Read(ctx, a.path, "/"+table.TaskColumn, best, 1)
 	if err != nil {
-		return "", diffError(a.path, err)
+		return "", readError(a.path, err)
 	}
 	if len(task.Bytes) != 8 {
 		return "", fmt.Errorf("read task of row %d: %d bytes", best, len(task.Bytes))
@@ -176,11 +181,11 @@ func compareColumn(ctx context.Context, a, b *side, d foreign.Dataset) (row int6
 		n := min(step, rows-first)
 		left, err := a.reader.Read(ctx, a.path, "/"+d.Name, first, n)
 		if err != nil {
-			return 0, "", diffError(a.path, err)
+			return 0, "", readError(a.path, err)
 		}
 		right, err := b.reader.Read(ctx, b.path, "/"+d.Name, first, n)
 		if err != nil {
-			return 0, "", diffError(b.path, err)
+			return 0, "", readError(b.path, err)
 		}
 		if bytes.Equal(left.Bytes, right.Bytes) && slices.EqualFunc(left.Texts, right.Texts, bytes.Equal) {
 			continue

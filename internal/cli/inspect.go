@@ -93,11 +93,8 @@ func (a *app) inspect(ctx context.Context, file, where string, asJSON bool) erro
 	defer r.Close()
 	i := &inspector{reader: r, file: file, groups: treeGroups}
 	root, err := i.at(ctx, where)
-	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
-		return &exitError{exitCorrupt, fmt.Errorf("%s: %s", file, damage.Reason), "windrow check " + file}
-	}
 	if err != nil {
-		return err
+		return readError(file, err)
 	}
 	if where == "/" {
 		root.Record = recordOf(file)

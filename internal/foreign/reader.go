@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -177,8 +178,23 @@ func lookAt(path string) (size int64, err error) {
 		return 0, damaged("it is empty")
 	case unix.Access(path, unix.R_OK) != nil:
 		return 0, errDenied
+	case isNetCDF3(path):
+		return 0, unread("it is a netCDF-3 file; netCDF-4 and HDF5 are read: nccopy -k nc4 IN OUT")
 	}
 	return info.Size(), nil
+}
+
+// isNetCDF3 tells whether a file is of netCDF before its version 4, which took
+// HDF5: it begins with CDF, and the version of that format.
+func isNetCDF3(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false // which is told when it is read
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic[:3]) == "CDF" && slices.Contains([]byte{1, 2, 5}, magic[3])
 }
 
 // child is a process that serves.

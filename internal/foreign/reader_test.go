@@ -125,14 +125,15 @@ func TestACancelledQuestionIsNoVerdict(t *testing.T) {
 func TestTheReaderOutlivesBadFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	garbage, pipe := filepath.Join(dir, "garbage.h5"), filepath.Join(dir, "pipe.h5")
-	if err := errors.Join(os.WriteFile(garbage, []byte("Killed\n"), 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
+	garbage, classic, pipe := filepath.Join(dir, "garbage.h5"), filepath.Join(dir, "classic.nc"), filepath.Join(dir, "pipe.h5")
+	if err := errors.Join(os.WriteFile(garbage, []byte("Killed\n"), 0o600), os.WriteFile(classic, []byte("CDF\x05\x00\x00"), 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	r := reader(t, foreign.DefaultLimits, "play-reader")
 	sound := file(t, []float64{1, 2, 3}, []float64{1, 2, 3, 4, 5, 6})
 	for _, c := range []struct{ path, want string }{
 		{garbage, "not an HDF5 file"},
+		{classic, "it is a netCDF-3 file; netCDF-4 and HDF5 are read: nccopy -k nc4 IN OUT"},
 		{pipe, "it is not a file"},
 		{filepath.Join(dir, "none.h5"), "there is no such file"},
 		{file(t, []float64{1, math.NaN(), 3}, []float64{1, 2, 3}), "dataset aep: row 1 is NaN"},
