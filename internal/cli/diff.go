@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -15,6 +17,7 @@ import (
 
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
+	"windrow/internal/message"
 	"windrow/internal/table"
 )
 
@@ -23,11 +26,14 @@ func newDiff(a *app) *cobra.Command {
 		Use:   "diff A B",
 		Short: "Compare two datasets: equal, or the first task and column that differ",
 		Long: `Compare two datasets, value by value: equal, or the first task and column that
-differ. Storage, and the attributes of the file, may differ. NaN equals NaN.
+differ. The units and words of columns are compared too: units, long_name,
+description, and the meanings of flags. Storage, and the attributes of the file,
+may differ. NaN equals NaN.
 
-Both must have a column ` + "`task`" + `, as datasets and shards of windrow have. They are
-read in child processes with limits. Exit code 0 if they are equal, 5 if they
-differ or cannot be read.`,
+Both must have a column ` + "`task`" + `, as datasets and shards of windrow have; h5diff,
+of the HDF5 tools, compares other files. They are read in child processes with
+limits. Exit code 0 if they are equal, 5 if they differ, cannot be read or have
+no tasks.`,
 		Example: `  windrow diff tenders.h5 again.h5`,
 		Args:    exactly(2),
 		RunE:    func(c *cobra.Command, args []string) error { return a.diff(c.Context(), args[0], args[1]) },
@@ -49,6 +55,9 @@ func (a *app) diff(ctx context.Context, first, second string) error {
 	var sides [2]*side
 	for i, path := range []string{first, second} {
 		s, err := openSide(ctx, path)
+		if errors.Is(err, errNoTasks) {
+			return &exitError{exitCorrupt, fmt.Errorf("%s has %w", path, err), "h5diff " + first + " " + second}
+		}
 		if err != nil {
 			return readError(path, err)
 		}
@@ -59,8 +68,12 @@ func (a *app) diff(ctx context.Context, first, second string) error {
 	if err != nil {
 		return err
 	}
+	described := differentWords(sides[0], sides[1])
+	if differ == "" && len(described) > 0 {
+		differ = "the values are equal"
+	}
 	if differ != "" {
-		return &exitError{exitCorrupt, errors.New(differ), ""}
+		return &exitError{exitCorrupt, errors.New(strings.Join(append([]string{differ}, described...), "\n")), ""}
 	}
 	fmt.Fprintf(a.stdout, "equal: %s rows, %s\n", humanize.Comma(sides[0].rows), plural(len(sides[0].columns), "column"))
 	return nil
@@ -78,6 +91,9 @@ func readError(path string, err error) error {
 	}
 	return &exitError{exitCorrupt, fmt.Errorf("%s: %s", path, damage.Reason), "windrow check " + path}
 }
+
+// errNoTasks is about a file whose rows have no tasks, by which they are compared.
+var errNoTasks = errors.New("no column " + table.TaskColumn + ": it is no dataset of windrow's, whose rows are compared by it")
 
 func openSide(ctx context.Context, path string) (*side, error) {
 	r, err := newReader()
@@ -99,7 +115,7 @@ func (s *side) list(ctx context.Context) error {
 	}
 	task := slices.IndexFunc(root.Datasets, func(d foreign.Dataset) bool { return d.Name == table.TaskColumn })
 	if task < 0 || len(root.Datasets[task].Shape) != 1 || root.Datasets[task].Type.Kind != h5.Int64 {
-		return &exitError{exitUsage, fmt.Errorf("%s has no column %s: it is no dataset of windrow's", s.path, table.TaskColumn), "windrow inspect " + s.path}
+		return errNoTasks
 	}
 	s.rows = root.Datasets[task].Shape[0]
 	for _, d := range root.Datasets {
@@ -167,6 +183,39 @@ func (s *side) otherColumns(b *side) string {
 		}
 	}
 	return ""
+}
+
+// words are the attributes that say what the values of a column are.
+var words = []string{"units", "long_name", "description", "flag_values", "flag_meanings"}
+
+// differentWords says in which attributes columns differ that both have.
+func differentWords(a, b *side) (found []string) {
+	for _, d := range a.columns {
+		i := slices.IndexFunc(b.columns, func(e foreign.Dataset) bool { return e.Name == d.Name })
+		if i < 0 {
+			continue
+		}
+		left, right := valuesOf(d.Attributes), valuesOf(b.columns[i].Attributes)
+		for _, name := range words {
+			if !reflect.DeepEqual(left[name], right[name]) {
+				found = append(found, fmt.Sprintf("column %s: %s is %s in %s, %s in %s", d.Name, name, attributeWords(left[name]), a.path, attributeWords(right[name]), b.path))
+			}
+		}
+	}
+	return found
+}
+
+// attributeWords returns an attribute for a sentence.
+func attributeWords(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "missing"
+	case string:
+		return strconv.Quote(message.FirstLine(v, shownText))
+	case []any:
+		return joined(v, shownText)
+	}
+	return fmt.Sprint(v)
 }
 
 // compareColumn returns the first row in which a column differs, as far as both
