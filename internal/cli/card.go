@@ -141,7 +141,7 @@ func describe(ctx context.Context, o cardOptions, file string) (*described, erro
 		return nil, err
 	}
 	defer r.Close()
-	i := &inspector{reader: r, file: file, groups: treeGroups}
+	i := newInspector(r, file)
 	root, err := i.at(ctx, "/")
 	if err != nil {
 		return nil, err

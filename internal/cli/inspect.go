@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"windrow/internal/dataset"
@@ -27,9 +29,11 @@ func newInspect(a *app) *cobra.Command {
 		Use:   "inspect FILE [PATH]",
 		Short: "Show what is in an HDF5 file, whoever wrote it",
 		Long: `Show what is in an HDF5 file, whoever wrote it: groups, datasets with type,
-shape, unit, storage, size and first values, and attributes. PATH is a group or
-a dataset in it; of a dataset more values are shown. Of a dataset of windrow's,
-how it came about is told too, from its attributes and the record beside it.
+shape, unit, storage, size and first values, attributes, and links with where
+they lead; links into other files are not followed. PATH is a group or a dataset
+in it; of a dataset more values are shown. What cannot be shown is told with the
+reason. Of a dataset of windrow's, how it came about is told too, from its
+attributes and the record beside it.
 
 The file is read in a child process with limits. Exit code 5 if it cannot be.`,
 		Example: `  windrow inspect tenders.h5
@@ -54,7 +58,8 @@ type inspected struct {
 	Attributes map[string]any     `json:"attributes,omitempty"`
 	Datasets   []inspectedDataset `json:"datasets,omitempty"`
 	Groups     []inspected        `json:"groups,omitempty"`
-	Damaged    []string           `json:"damaged,omitempty"` // what cannot be opened
+	Links      []h5.Link          `json:"links,omitempty"`
+	Damaged    []string           `json:"damaged,omitempty"` // what is not shown, and why
 	Imported   []dataset.Imported `json:"imported,omitempty"`
 	Record     *merger.Record     `json:"record,omitempty"` // of the run, from beside the file
 }
@@ -63,10 +68,15 @@ type inspectedDataset struct {
 	Path       string         `json:"path"`
 	Type       string         `json:"type"`
 	Shape      []int64        `json:"shape"`
+	Null       bool           `json:"null,omitempty"` // its dataspace is null: it has no value
 	Storage    string         `json:"storage"`
+	Layout     string         `json:"layout"`
+	Chunk      []int64        `json:"chunk,omitempty"` // the shape of one
+	Filters    []string       `json:"filters,omitempty"`
 	Bytes      int64          `json:"bytes"` // of the values, uncompressed
 	Attributes map[string]any `json:"attributes,omitempty"`
 	Values     []any          `json:"values,omitempty"` // the first
+	Unread     string         `json:"unread,omitempty"` // why there are none
 }
 
 // Limits of what is shown.
@@ -74,6 +84,7 @@ const (
 	shownValues  = 4
 	shownText    = 160  // bytes of values on a line
 	shownNote    = 1000 // the same of an attribute
+	shownType    = 120  // of the name of a type
 	listedValues = 100  // of a dataset that is asked for
 	treeGroups   = 100
 )
@@ -82,7 +93,12 @@ const (
 type inspector struct {
 	reader *foreign.Reader
 	file   string
-	groups int // that may still be read
+	groups int               // that may still be read
+	seen   map[uint64]string // the path of what is at an address
+}
+
+func newInspector(r *foreign.Reader, file string) *inspector {
+	return &inspector{reader: r, file: file, groups: treeGroups, seen: map[uint64]string{}}
 }
 
 func (a *app) inspect(ctx context.Context, file, where string, asJSON bool) error {
@@ -91,7 +107,7 @@ func (a *app) inspect(ctx context.Context, file, where string, asJSON bool) erro
 		return err
 	}
 	defer r.Close()
-	i := &inspector{reader: r, file: file, groups: treeGroups}
+	i := newInspector(r, file)
 	root, err := i.at(ctx, where)
 	if err != nil {
 		return readError(file, err)
@@ -113,56 +129,137 @@ func (a *app) inspect(ctx context.Context, file, where string, asJSON bool) erro
 // at reads a group with all below it, or one dataset.
 func (i *inspector) at(ctx context.Context, where string) (inspected, error) {
 	if where != "/" {
-		parent, err := i.reader.List(ctx, i.file, path.Dir(where))
+		parent, err := i.reader.Describe(ctx, i.file, path.Dir(where))
 		if err != nil {
 			return inspected{}, err
 		}
+		name := path.Base(where)
 		for _, d := range parent.Datasets {
-			if d.Name == path.Base(where) {
+			if d.Name == name {
 				about, err := i.dataset(ctx, where, d, listedValues)
 				return inspected{Path: path.Dir(where), Datasets: []inspectedDataset{about}}, err
 			}
 		}
-		if !slices.Contains(parent.Groups, path.Base(where)) {
+		for _, l := range parent.Links {
+			if l.Name == name {
+				return inspected{Path: path.Dir(where), Links: []h5.Link{i.found(l)}}, nil
+			}
+		}
+		if !slices.Contains(parent.Groups, name) && !hasLink(parent.Followed, name) {
 			return inspected{}, &exitError{exitUsage, fmt.Errorf("%s has no group or dataset %s", i.file, where), "windrow inspect " + i.file}
 		}
 	}
-	return i.group(ctx, where)
-}
-
-func (i *inspector) group(ctx context.Context, where string) (inspected, error) {
-	g, err := i.reader.List(ctx, i.file, where)
+	g, err := i.reader.Describe(ctx, i.file, where)
 	if err != nil {
 		return inspected{}, err
 	}
-	found := inspected{Path: where, Attributes: valuesOf(g.Attributes), Damaged: g.Damaged}
+	return i.group(ctx, where, g)
+}
+
+// group shows what is in a group. What was shown before under another name is shown
+// as a link: hard links can go in circles, as soft ones can.
+func (i *inspector) group(ctx context.Context, where string, g foreign.Group) (inspected, error) {
+	i.again(g.Address, where)
+	found := inspected{Path: where, Attributes: valuesOf(g.Attributes)}
+	for _, name := range g.Damaged {
+		found.Damaged = append(found.Damaged, name+": cannot be opened")
+	}
+	for _, l := range slices.Concat(g.Followed, g.Links) {
+		found.Links = append(found.Links, i.found(l))
+	}
 	for _, d := range g.Datasets {
-		about, err := i.dataset(ctx, path.Join(where, d.Name), d, shownValues)
-		if err != nil {
+		if err := i.addDataset(ctx, &found, d, g.Followed); err != nil {
 			return inspected{}, err
 		}
-		found.Datasets = append(found.Datasets, about)
 	}
-	for _, name := range g.Groups {
+	for n, name := range g.Groups {
 		if i.groups--; i.groups < 0 {
-			found.Damaged = append(found.Damaged, fmt.Sprintf("(%d groups are not shown)", len(g.Groups)-len(found.Groups)))
+			found.Damaged = append(found.Damaged, fmt.Sprintf("(%d groups are not shown)", len(g.Groups)-n))
 			break
 		}
-		child, err := i.group(ctx, path.Join(where, name))
-		if err != nil {
+		if err := i.addGroup(ctx, &found, name); err != nil {
 			return inspected{}, err
 		}
-		found.Groups = append(found.Groups, child)
 	}
+	slices.SortFunc(found.Links, func(a, b h5.Link) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
 }
 
-// dataset describes one, with its first values. Values that cannot be read are
-// left out: what is wrong is for `windrow check` to find.
+func (i *inspector) addDataset(ctx context.Context, to *inspected, d foreign.Dataset, followed []h5.Link) error {
+	if hasLink(followed, d.Name) {
+		return nil
+	}
+	where := path.Join(to.Path, d.Name)
+	if first, again := i.again(d.Address, where); again {
+		to.Links = append(to.Links, h5.Link{Name: d.Name, Target: first, Hard: true})
+		return nil
+	}
+	about, err := i.dataset(ctx, where, d, shownValues)
+	to.Datasets = append(to.Datasets, about)
+	return err
+}
+
+func (i *inspector) addGroup(ctx context.Context, to *inspected, name string) error {
+	where := path.Join(to.Path, name)
+	g, err := i.reader.Describe(ctx, i.file, where)
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+		to.Damaged = append(to.Damaged, name+": "+damage.Reason)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if first, again := i.again(g.Address, where); again {
+		to.Links = append(to.Links, h5.Link{Name: name, Target: first, Hard: true})
+		return nil
+	}
+	child, err := i.group(ctx, where, g)
+	to.Groups = append(to.Groups, child)
+	return err
+}
+
+// again returns under which other name the object at an address was shown before.
+func (i *inspector) again(address uint64, where string) (first string, again bool) {
+	first, known := i.seen[address]
+	if !known && address != 0 { // which is of none
+		i.seen[address] = where
+	}
+	return first, known && first != where
+}
+
+// found looks whether the file is there that a link leads into. It is not opened.
+func (i *inspector) found(l h5.Link) h5.Link {
+	if l.External {
+		beside := l.Target
+		if !filepath.IsAbs(beside) {
+			beside = filepath.Join(filepath.Dir(i.file), beside)
+		}
+		_, errBeside := os.Stat(beside)
+		_, errHere := os.Stat(l.Target)
+		l.Dangling = errBeside != nil && errHere != nil
+	}
+	return l
+}
+
+func hasLink(links []h5.Link, name string) bool {
+	return slices.ContainsFunc(links, func(l h5.Link) bool { return l.Name == name })
+}
+
+// dataset describes one, with its first values, or why there are none: what is
+// wrong is for `windrow check` to find.
 func (i *inspector) dataset(ctx context.Context, where string, d foreign.Dataset, most int64) (inspectedDataset, error) {
-	about := inspectedDataset{Path: where, Type: d.Type.String(), Shape: d.Shape, Storage: storageWord(d.Layout), Attributes: valuesOf(d.Attributes)}
+	about := inspectedDataset{
+		Path: where, Type: d.TypeName, Shape: d.Shape, Null: d.Null, Unread: d.Damage, Attributes: valuesOf(d.Attributes),
+		Storage: storageWord(d.Storage), Layout: d.Storage.Layout, Chunk: d.Storage.Chunk,
+	}
+	for _, f := range d.Storage.Filters {
+		about.Filters = append(about.Filters, foreign.FilterName(f))
+	}
+	if d.Null || d.Damage != "" {
+		return about, nil
+	}
 	if d.Type.Kind == 0 {
-		about.Type = "neither numbers nor text"
+		about.Unread = "values of this type are not shown"
 		return about, nil
 	}
 	row, rows := int64(1), int64(1)
@@ -174,11 +271,16 @@ func (i *inspector) dataset(ctx context.Context, where string, d foreign.Dataset
 		}
 	}
 	about.Bytes = saturate(saturate(row, rows), int64(d.Type.Bytes()))
-	if rows == 0 || row == 0 || row > 1<<20 {
+	if rows == 0 || row == 0 {
+		return about, nil
+	}
+	if row > maxShownRow {
+		about.Unread = "a row has more than " + humanize.Comma(maxShownRow) + " values"
 		return about, nil
 	}
 	read, err := i.reader.Read(ctx, i.file, where, 0, min(rows, (most+row-1)/row))
-	if _, damaged := errors.AsType[*foreign.DamagedError](err); damaged {
+	if damage, ok := errors.AsType[*foreign.DamagedError](err); ok {
+		about.Unread = strings.TrimPrefix(damage.Reason, "dataset "+where+": ")
 		return about, nil
 	}
 	if err != nil {
@@ -188,6 +290,8 @@ func (i *inspector) dataset(ctx context.Context, where string, d foreign.Dataset
 	return about, nil
 }
 
+const maxShownRow = 1 << 20 // values
+
 // saturate multiplies sizes that a file may say anything about.
 func saturate(a, b int64) int64 {
 	if b > 0 && a > (1<<62)/b {
@@ -196,16 +300,23 @@ func saturate(a, b int64) int64 {
 	return a * b
 }
 
-func storageWord(l h5.Layout) string {
+// storageWord says how values lie in the file: as `chunks [1 3], shuffle, gzip 4`.
+func storageWord(s h5.Storage) string {
+	words := []string{s.Layout}
 	switch {
-	case l.Other:
-		return "chunked, other filters"
-	case l.Level > 0:
-		return fmt.Sprintf("gzip (level %d), chunks of %s", l.Level, plural(int(l.ChunkRows), "row"))
-	case l.ChunkRows > 0:
-		return "chunks of " + plural(int(l.ChunkRows), "row")
+	case len(s.Chunk) > 0:
+		words[0] = fmt.Sprintf("chunks %v", s.Chunk)
+	case s.Outside:
+		words = append(words, "in files of its own")
 	}
-	return "contiguous"
+	for _, f := range s.Filters {
+		word := foreign.FilterName(f)
+		if f.Missing {
+			word += " (not in this HDF5 library)"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
 }
 
 // elementsOf returns the first elements as values for people and JSON.
@@ -241,21 +352,42 @@ func shownElement(t h5.Type, raw []byte) any {
 	}
 }
 
+// unshown is an attribute that has no value here, and why.
+type unshown struct {
+	Why string `json:"unread"`
+}
+
+func (u unshown) String() string { return "(" + u.Why + ")" }
+
 func valuesOf(attributes []h5.Attribute) map[string]any {
 	values := map[string]any{}
 	for _, at := range attributes {
-		if at.Type.Kind == 0 {
-			continue // references, as those of dimension scales
+		var elements []any
+		if at.Type.Kind != 0 {
+			elements = elementsOf(at.Type, at.Bytes, at.Texts, listedValues)
 		}
-		switch elements := elementsOf(at.Type, at.Bytes, at.Texts, listedValues); len(elements) {
-		case 0:
-		case 1:
+		switch {
+		case len(elements) == 1:
 			values[at.Name] = elements[0]
-		default:
+		case len(elements) > 1:
 			values[at.Name] = elements
+		case !slices.Contains(plumbing, at.Name):
+			values[at.Name] = unshown{whyUnshown(at)}
 		}
 	}
 	return values
+}
+
+func whyUnshown(at h5.Attribute) string {
+	switch {
+	case at.Null:
+		return "null"
+	case at.Other != "":
+		return at.Other
+	case slices.Contains(at.Shape, 0):
+		return "empty"
+	}
+	return fmt.Sprintf("%s %v", at.Type, at.Shape)
 }
 
 // recordOf returns the record of the run that made the file, if it is beside it.
@@ -279,13 +411,16 @@ func (g *inspected) show(w *tabwriter.Writer) {
 	printAttributes(w, "  ", g.Attributes)
 	for _, d := range g.Datasets {
 		unit, _ := d.Attributes["units"].(string)
-		fmt.Fprintf(w, "  %s\t%s %v\t%s\t%s\t%s\t%s\n", path.Base(d.Path), d.Type, d.Shape, unit, d.Storage, size(d.Bytes), joined(d.Values, shownText))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\n", path.Base(d.Path), d.form(), unit, d.Storage, d.size(), d.content())
 		if len(g.Datasets) == 1 {
 			printAttributes(w, "    ", d.Attributes)
 		}
 	}
-	for _, name := range g.Damaged {
-		fmt.Fprintf(w, "  %s\tcannot be opened\n", name)
+	for _, l := range g.Links {
+		fmt.Fprintf(w, "  %s\t%s\n", l.Name, linkWords(l))
+	}
+	for _, what := range g.Damaged {
+		fmt.Fprintf(w, "  %s\n", what)
 	}
 	if r := g.Record; r != nil {
 		fmt.Fprintf(w, "made by %s, sealed %s, from %s of %s\n", r.Run, r.Sealed.Format("2006-01-02 15:04:05 UTC"), plural(r.Shards, "shard"), plural(len(r.Workers), "worker"))
@@ -299,6 +434,50 @@ func (g *inspected) show(w *tabwriter.Writer) {
 	for i := range g.Groups {
 		g.Groups[i].show(w)
 	}
+}
+
+// form is the type and the shape of a dataset.
+func (d *inspectedDataset) form() string {
+	name := message.FirstLine(d.Type, shownType)
+	if d.Null {
+		return name + " null"
+	}
+	return fmt.Sprintf("%s %v", name, d.Shape)
+}
+
+// size is that of the values, if windrow knows their type.
+func (d *inspectedDataset) size() string {
+	if d.Bytes == 0 && d.Unread != "" {
+		return "-"
+	}
+	return size(d.Bytes)
+}
+
+// content is the first values of a dataset, or why there are none.
+func (d *inspectedDataset) content() string {
+	switch {
+	case d.Null:
+		return "(a null dataspace: no values)"
+	case d.Unread != "":
+		return "(" + message.FirstLine(d.Unread, shownText) + ")"
+	}
+	return joined(d.Values, shownText)
+}
+
+// linkWords says where a link leads.
+func linkWords(l h5.Link) string {
+	text := "soft link to " + l.Target
+	switch {
+	case l.Hard:
+		return "hard link to " + l.Target
+	case l.External && l.Dangling:
+		return fmt.Sprintf("link to %s in %s, which is not there", l.Path, l.Target)
+	case l.External:
+		return fmt.Sprintf("link to %s in %s, not followed", l.Path, l.Target)
+	case l.Dangling:
+		text += ", which is not in the file"
+	}
+	return text
 }
 
 func printAttributes(w *tabwriter.Writer, indent string, attributes map[string]any) {

@@ -120,7 +120,7 @@ func have(filters []h5.Filter) error {
 			continue
 		}
 		which := strconv.Itoa(f.ID)
-		if name := filterNames[f.ID]; name != "" {
+		if name := FilterName(f); name != unknownFilter(f) {
 			which += " (" + name + ")"
 		}
 		return unread("it is compressed with filter " + which + ", which this HDF5 library does not have; h5repack -f GZIP=1 IN OUT, where it is there")
@@ -128,10 +128,25 @@ func have(filters []h5.Filter) error {
 	return nil
 }
 
-// filterNames are those of filters that are not part of every libhdf5, as the HDF
-// Group has registered them.
+// FilterName names a filter, with its level; one that windrow does not know has its
+// number.
+func FilterName(f h5.Filter) string {
+	switch name := filterNames[f.ID]; {
+	case name == "":
+		return unknownFilter(f)
+	case f.ID == h5.Deflate:
+		return fmt.Sprintf("%s %d", name, f.Level)
+	default:
+		return name
+	}
+}
+
+func unknownFilter(f h5.Filter) string { return fmt.Sprintf("filter %d", f.ID) }
+
+// filterNames are those of HDF5 itself, and of others as the HDF Group has
+// registered them.
 var filterNames = map[int]string{
-	4: "szip", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
+	h5.Deflate: "gzip", h5.Shuffle: "shuffle", h5.Fletcher32: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
 }
 
 var errBeyond = errors.New("it lies beyond the end of the file")

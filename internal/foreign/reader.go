@@ -97,6 +97,14 @@ func (r *Reader) List(ctx context.Context, path, group string) (Group, error) {
 	return a.Group, err
 }
 
+// Describe is List, and tells also what only people want to know: names of types
+// that windrow has not, and what is another name of the same object. A dataset that
+// cannot be described is told with the reason.
+func (r *Reader) Describe(ctx context.Context, path, group string) (Group, error) {
+	a, err := r.ask(ctx, question{Ask: askList, Path: path, Object: group, Fully: true}, 0)
+	return a.Group, err
+}
+
 // ListWary is List, also of a file that its writer did not close.
 func (r *Reader) ListWary(ctx context.Context, path, group string) (Group, error) {
 	a, err := r.ask(ctx, question{Ask: askList, Path: path, Object: group, Wary: true}, 0)
@@ -284,8 +292,10 @@ type Group struct {
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
 	Datasets   []Dataset      `json:"datasets,omitempty"`
 	Groups     []string       `json:"groups,omitempty"`
-	Damaged    []string       `json:"damaged,omitempty"` // what cannot be opened
-	Links      []h5.Link      `json:"links,omitempty"`   // that lead to nothing in the file
+	Damaged    []string       `json:"damaged,omitempty"`  // what cannot be opened
+	Links      []h5.Link      `json:"links,omitempty"`    // that lead to nothing in the file
+	Followed   []h5.Link      `json:"followed,omitempty"` // soft links to what is in the file
+	Address    uint64         `json:"address,omitempty"`  // of Describe: equal for names of the same object; 0: unknown
 }
 
 // Lacks says that a dataset is not in the group.
@@ -301,10 +311,15 @@ type Dataset struct {
 	Name       string         `json:"name"`
 	Type       h5.Type        `json:"type"`  // the zero Type: neither numbers nor text
 	Shape      []int64        `json:"shape"` // empty: a single value
-	Layout     h5.Layout      `json:"layout"`
+	Storage    h5.Storage     `json:"storage"`
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
 	Unwritten  bool           `json:"unwritten,omitempty"` // nobody wrote any of its elements
 	Fill       []byte         `json:"fill,omitempty"`      // what an element has that nobody wrote, unless it is zero
+
+	TypeName string `json:"type_name,omitempty"` // these are of Describe
+	Null     bool   `json:"null,omitempty"`      // it has no value
+	Address  uint64 `json:"address,omitempty"`   // as that of a Group
+	Damage   string `json:"damage,omitempty"`    // why the rest is not known
 }
 
 // Rows are rows of a dataset.

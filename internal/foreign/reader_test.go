@@ -156,10 +156,11 @@ func TestReadAndList(t *testing.T) {
 		t.Fatal(err)
 	}
 	float64s := h5.Type{Kind: h5.Float64}
+	contiguous := h5.Storage{Layout: "contiguous"}
 	want := foreign.Group{Datasets: []foreign.Dataset{
-		{Name: "aep", Type: float64s, Shape: []int64{3}},
-		{Name: "layout", Type: float64s, Shape: []int64{3, 2}},
-		{Name: "seed", Type: h5.Type{Kind: h5.Int32}, Shape: []int64{3}},
+		{Name: "aep", Type: float64s, Shape: []int64{3}, Storage: contiguous},
+		{Name: "layout", Type: float64s, Shape: []int64{3, 2}, Storage: contiguous},
+		{Name: "seed", Type: h5.Type{Kind: h5.Int32}, Shape: []int64{3}, Storage: contiguous},
 	}}
 	if diff := cmp.Diff(want, group); diff != "" {
 		t.Error(diff)

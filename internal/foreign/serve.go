@@ -28,6 +28,7 @@ type question struct {
 	First    int64         `json:"first,omitempty"`
 	Rows     int64         `json:"rows,omitempty"`
 	Wary     bool          `json:"wary,omitempty"`   // of where they lie
+	Fully    bool          `json:"fully,omitempty"`  // for people: see Describe
 	Beside   []string      `json:"beside,omitempty"` // of the object: datasets that it may lie on top of
 	Clock    time.Duration `json:"clock"`            // of CPU time
 	Memory   uint64        `json:"memory"`           // bytes
@@ -239,12 +240,18 @@ func list(q question) (g Group, err error) {
 	if err != nil {
 		return g, fmt.Errorf("group %s cannot be listed: %w", group, inWords(err))
 	}
-	g.Groups, g.Damaged, g.Links = members.Groups, members.Damaged, members.Links
+	g.Groups, g.Damaged, g.Links, g.Followed = members.Groups, members.Damaged, members.Links, members.Followed
+	if q.Fully {
+		g.Address, _ = f.Address(group) // 0: unknown
+	}
 	if g.Attributes, err = f.Attributes(group); err != nil {
 		return g, fmt.Errorf("attributes of group %s cannot be read: %w", group, inWords(err))
 	}
 	for _, name := range members.Datasets {
-		d, err := describe(f, strings.TrimSuffix(group, "/")+"/"+name)
+		d, err := describe(f, strings.TrimSuffix(group, "/")+"/"+name, q.Fully)
+		if err != nil && q.Fully {
+			d.Damage, err = inWords(err).Error(), nil
+		}
 		if err != nil {
 			return g, fmt.Errorf("dataset %s cannot be described: %w", name, inWords(err))
 		}
@@ -254,18 +261,25 @@ func list(q question) (g Group, err error) {
 	return g, nil
 }
 
-func describe(f *h5.File, path string) (about Dataset, err error) {
+func describe(f *h5.File, path string, fully bool) (about Dataset, err error) {
 	d, err := f.Dataset(path)
 	if err != nil {
 		return about, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if fully {
+		h, _ := d.Header() // 0: unknown
+		about.Address, about.Null = h.Address, d.Null()
+		if about.TypeName, err = d.TypeName(); err != nil {
+			return about, err
+		}
+	}
 	if about.Shape, err = d.Dims(); err != nil {
 		return about, err
 	}
 	about.Unwritten = d.Unwritten()
 	about.Type, _ = d.Any() // the zero Type says that there is none
-	if about.Layout, err = d.Layout(); err != nil {
+	if about.Storage, err = d.Storage(); err != nil {
 		return about, err
 	}
 	if about.Type.Kind != 0 {

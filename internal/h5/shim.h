@@ -45,8 +45,13 @@ struct chunk {
 };
 
 // What files of other programs have: see stored.go.
-int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsize_t *chunk_bytes);
-herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes);
+int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int *levels, int max, hsize_t *chunk_bytes);
+int h5_storage(hid_t dataset, hsize_t *chunk, int max, int *rank, int *outside);
+int h5_is_null(hid_t dataset);
+int h5_type_kind(hid_t type, size_t *length);
+int h5_is_object_reference(hid_t type);
+herr_t h5_enum_value(hid_t type, unsigned member, int64_t *value);
+herr_t h5_header(hid_t object, uint64_t *address, uint64_t *bytes);
 int64_t h5_chunks(hid_t dataset, struct chunk *chunks, size_t max, uint64_t *rows, uint64_t *across);
 int h5_dataset_kind(hid_t dataset, size_t *length);
 hid_t h5_open_cached(hid_t file, const char *name, uint64_t most, uint64_t *bytes);
@@ -63,7 +68,8 @@ hid_t h5_open_object(hid_t file, const char *path);
 herr_t h5_close_object(hid_t object);
 int h5_attributes(hid_t object);
 ssize_t h5_attribute_name(hid_t object, int i, char *name, size_t size);
-int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, hsize_t *dims, int max);
+hid_t h5_attribute_type(hid_t object, int i); // the caller closes it
+int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, int *null, hsize_t *dims, int max);
 herr_t h5_attribute_read(hid_t object, int i, int kind, void *values);
 
 herr_t h5_set_string(hid_t object, const char *name, const char *value);

@@ -52,6 +52,40 @@ static hid_t memory_type(hid_t stored, int kind) {
   return type;
 }
 
+int h5_type_kind(hid_t type, size_t *length) { return kind_of(type, length); }
+
+int h5_is_object_reference(hid_t type) { return H5Tequal(type, H5T_STD_REF_OBJ) > 0; }
+
+// The value of a member of an enum, whose base is any whole number.
+herr_t h5_enum_value(hid_t type, unsigned member, int64_t *value) {
+  hid_t base = H5Tget_super(type);
+  herr_t status = -1;
+  if (base >= 0 && H5Tget_size(base) <= sizeof *value && H5Tget_member_value(type, member, value) >= 0)
+    status = H5Tconvert(base, H5T_NATIVE_INT64, 1, value, NULL, H5P_DEFAULT);
+  if (base >= 0) H5Tclose(base);
+  return status;
+}
+
+static int is_null(hid_t space) { return H5Sget_simple_extent_type(space) == H5S_NULL; }
+
+int h5_is_null(hid_t dataset) {
+  hid_t space = H5Dget_space(dataset);
+  int null = space >= 0 && is_null(space);
+  if (space >= 0) H5Sclose(space);
+  return null;
+}
+
+// The layout of a dataset, the shape of its chunks, and whether its values are in
+// files of their own.
+int h5_storage(hid_t dataset, hsize_t *chunk, int max, int *rank, int *outside) {
+  hid_t creation = H5Dget_create_plist(dataset);
+  int layout = creation < 0 ? -1 : (int)H5Pget_layout(creation);
+  *rank = layout == H5D_CHUNKED ? H5Pget_chunk(creation, max, chunk) : 0;
+  *outside = layout >= 0 && H5Pget_external_count(creation) > 0;
+  if (creation >= 0) H5Pclose(creation);
+  return *rank < 0 || *rank > max ? -1 : layout;
+}
+
 int h5_dataset_kind(hid_t dataset, size_t *length) {
   hid_t type = H5Dget_type(dataset);
   int kind = type < 0 ? -1 : kind_of(type, length);
@@ -127,7 +161,7 @@ void h5_free_texts(char **texts, size_t n) {
 
 // The filters of a dataset in their order, and the size of a chunk before them,
 // 0 if it is not in chunks.
-int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsize_t *chunk_bytes) {
+int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int *levels, int max, hsize_t *chunk_bytes) {
   hsize_t dims[H5S_MAX_RANK];
   hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
   int n = -1, rank;
@@ -139,12 +173,13 @@ int h5_filters(hid_t dataset, int *ids, int *optional, int *there, int max, hsiz
     n = H5Pget_nfilters(creation);
   }
   for (int i = 0; i < n && n <= max; i++) {
-    unsigned flags;
-    size_t values = 0;
-    if ((ids[i] = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, 0, NULL, NULL)) < 0) n = -1;
+    unsigned flags, value = 0;
+    size_t values = 1;
+    if ((ids[i] = H5Pget_filter2(creation, (unsigned)i, &flags, &values, &value, 0, NULL, NULL)) < 0) n = -1;
     else {
       optional[i] = (flags & H5Z_FLAG_OPTIONAL) != 0;
       there[i] = H5Zfilter_avail(ids[i]) > 0;
+      levels[i] = ids[i] == H5Z_FILTER_DEFLATE ? (int)value : 0;
     }
   }
   if (type >= 0) H5Tclose(type);
@@ -223,12 +258,12 @@ static herr_t user_block(hid_t dataset, hsize_t *bytes) {
   return status;
 }
 
-// Where the header of a dataset lies. It is of 0 bytes if it is in several pieces.
+// Where the header of a dataset or a group lies. It is of 0 bytes if it is in several pieces.
 // The call is an early one that all versions have in the same form.
-herr_t h5_header(hid_t dataset, uint64_t *address, uint64_t *bytes) {
+herr_t h5_header(hid_t object, uint64_t *address, uint64_t *bytes) {
   H5G_stat_t about;
   hsize_t before;
-  if (H5Gget_objinfo(dataset, ".", 0, &about) < 0 || user_block(dataset, &before) < 0) return -1;
+  if (H5Gget_objinfo(object, ".", 0, &about) < 0 || user_block(object, &before) < 0) return -1;
   *address = about.objno[0] + before; // the second is for addresses that do not fit in one
   *bytes = about.ohdr.nchunks == 1 ? about.ohdr.size : 0;
   return 0;
@@ -340,19 +375,21 @@ static herr_t add_entry(struct list *l, char what, const char *name) {
 enum { LINK_BYTES_MAX = 1 << 16 };
 
 // Adds a link that leads to nothing in this file, and after it where it leads: the
-// name of the other file, or the path.
-static herr_t add_link(hid_t group, const char *name, const H5L_info_t *link, struct list *l) {
+// name of the other file and the path in it, or the path. With what it is told as
+// a link that was followed.
+static herr_t add_link(hid_t group, const char *name, const H5L_info_t *link, char what, struct list *l) {
   size_t size = link->u.val_size;
   char *value = size > LINK_BYTES_MAX ? NULL : calloc(1, size + 1);
-  const char *target = value, *path;
+  const char *target = value, *path = "";
   unsigned flags;
   int external = link->type == H5L_TYPE_EXTERNAL;
   herr_t status;
   if (value == NULL || H5Lget_val(group, name, value, size, H5P_DEFAULT) < 0 ||
       (external && H5Lunpack_elink_val(value, size, &flags, &target, &path) < 0))
-    target = "";
-  status = add_entry(l, external ? 'e' : 's', name);
+    target = path = "";
+  status = add_entry(l, what, name);
   if (status >= 0) status = add_entry(l, '>', target);
+  if (status >= 0 && external) status = add_entry(l, '/', path);
   free(value);
   return status;
 }
@@ -360,13 +397,14 @@ static herr_t add_link(hid_t group, const char *name, const H5L_info_t *link, st
 static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *data) {
   int soft = link->type == H5L_TYPE_SOFT;
   char what = 'l';
-  if (link->type == H5L_TYPE_EXTERNAL) return add_link(group, name, link, data);
+  if (link->type == H5L_TYPE_EXTERNAL) return add_link(group, name, link, 'e', data);
   if (link->type == H5L_TYPE_HARD || soft) {
     hid_t object = H5Oopen(group, name, H5P_DEFAULT);
     H5I_type_t type = object < 0 ? H5I_BADID : H5Iget_type(object);
     what = type == H5I_DATASET ? 'd' : type == H5I_GROUP ? soft ? 'l' : 'g' : object < 0 ? '?' : 't'; // soft links to groups can go in circles
     if (object >= 0) H5Oclose(object);
-    else if (soft) return add_link(group, name, link, data);
+    if (soft && add_link(group, name, link, object < 0 ? 's' : 'f', data) < 0) return -1;
+    if (soft && object < 0) return 0;
   }
   return add_entry(data, what, name);
 }
@@ -398,14 +436,21 @@ ssize_t h5_attribute_name(hid_t object, int i, char *name, size_t size) {
   return H5Aget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, (hsize_t)i, name, size, H5P_DEFAULT);
 }
 
-int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, hsize_t *dims, int max) {
+hid_t h5_attribute_type(hid_t object, int i) {
+  hid_t a = attribute(object, i), type = a < 0 ? -1 : H5Aget_type(a);
+  if (a >= 0) H5Aclose(a);
+  return type;
+}
+
+int h5_attribute_shape(hid_t object, int i, int *kind, size_t *length, int *null, hsize_t *dims, int max) {
   hid_t a = attribute(object, i), type, space;
   int rank = -1;
   if (a < 0) return -1;
   type = H5Aget_type(a);
   space = H5Aget_space(a);
   if (type >= 0 && space >= 0) {
-    *kind = H5Sget_simple_extent_type(space) == H5S_NULL ? 0 : kind_of(type, length);
+    *null = is_null(space);
+    *kind = *null ? 0 : kind_of(type, length);
     rank = H5Sget_simple_extent_ndims(space);
     if (rank > max || (rank > 0 && H5Sget_simple_extent_dims(space, dims, NULL) < 0)) rank = -1;
   }

@@ -235,6 +235,7 @@ type Filter struct {
 	ID       int  // as HDF5 numbers them
 	Optional bool // it may be skipped where it is of no use
 	Missing  bool // libhdf5 does not have it
+	Level    int  // of Deflate
 }
 
 // The filters of HDF5 itself that windrow knows something about.
@@ -250,15 +251,15 @@ const maxFilters = 32 // as many as the mask of a chunk has bits
 // chunk before them; 0: it is not in chunks.
 func (d *Dataset) Filters() (filters []Filter, chunkBytes int64, err error) {
 	err = callOn(d.dataset, "read the filters of", d.name, func(id C.hid_t) error {
-		var ids, optional, there [maxFilters]C.int
+		var ids, optional, there, levels [maxFilters]C.int
 		var bytes C.hsize_t
-		n := C.h5_filters(id, &ids[0], &optional[0], &there[0], maxFilters, &bytes)
+		n := C.h5_filters(id, &ids[0], &optional[0], &there[0], &levels[0], maxFilters, &bytes)
 		if n < 0 || bytes > math.MaxInt64 {
 			return errNoReason
 		}
 		chunkBytes = int64(bytes)
 		for i := range n {
-			filters = append(filters, Filter{int(ids[i]), optional[i] != 0, there[i] == 0})
+			filters = append(filters, Filter{int(ids[i]), optional[i] != 0, there[i] == 0, int(levels[i])})
 		}
 		return nil
 	})
@@ -280,6 +281,23 @@ func (d *Dataset) Header() (h Header, err error) {
 		return err
 	})
 	return h, err
+}
+
+// Address returns where the header of the group or dataset at path lies: names of
+// the same address are of the same object.
+func (f *File) Address(path string) (uint64, error) {
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	var address, bytes C.uint64_t
+	err := callOn(f.file, "find the header of", path, func(id C.hid_t) error {
+		object := C.h5_open_object(id, p)
+		if object < 0 {
+			return errNoReason
+		}
+		defer C.h5_close_object(object)
+		return check(C.h5_header(object, &address, &bytes))
+	})
+	return uint64(address), err
 }
 
 // Chunk is a chunk as the index of a dataset has it.
@@ -329,15 +347,20 @@ type Members struct {
 	Datasets, Groups []string
 	Damaged          []string // what cannot be opened
 	Links            []Link   // that lead to nothing in the file
+	Followed         []Link   // soft links to what is in the file
 }
 
-// Link is a name that leads to nothing in its file.
+// Link is a name for what is elsewhere, or nowhere.
 type Link struct {
 	Name     string `json:"name"`
 	Target   string `json:"target"`             // a path, or the name of another file
+	Path     string `json:"path,omitempty"`     // in the other file
 	External bool   `json:"external,omitempty"` // it leads into another file, and is not followed
+	Hard     bool   `json:"hard,omitempty"`     // it is another name of what is at the target
+	Dangling bool   `json:"dangling,omitempty"` // there is nothing at the target
 }
 
+// String says what a link is that leads to nothing in its file.
 func (l Link) String() string {
 	if l.External {
 		return "a link into " + l.Target + ": links into other files are not followed"
@@ -346,7 +369,7 @@ func (l Link) String() string {
 }
 
 // Members lists a group. A soft link to a dataset counts as the dataset; one to a
-// group is left out, as is a named type.
+// group counts only as a link. A named type is left out.
 func (f *File) Members(group string) (m Members, err error) {
 	g := C.CString(group)
 	defer C.free(unsafe.Pointer(g))
@@ -361,6 +384,7 @@ func (f *File) Members(group string) (m Members, err error) {
 		list = bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(names)), n))
 		return nil
 	})
+	var link *Link
 	for entry := range bytes.SplitSeq(list, []byte{0}) {
 		if len(entry) == 0 {
 			continue
@@ -373,9 +397,15 @@ func (f *File) Members(group string) (m Members, err error) {
 		case '?':
 			m.Damaged = append(m.Damaged, name)
 		case 'e', 's':
-			m.Links = append(m.Links, Link{Name: name, External: entry[0] == 'e'})
+			m.Links = append(m.Links, Link{Name: name, External: entry[0] == 'e', Dangling: entry[0] == 's'})
+			link = &m.Links[len(m.Links)-1]
+		case 'f':
+			m.Followed = append(m.Followed, Link{Name: name})
+			link = &m.Followed[len(m.Followed)-1]
 		case '>':
-			m.Links[len(m.Links)-1].Target = name
+			link.Target = name
+		case '/':
+			link.Path = name
 		}
 	}
 	return m, err
@@ -385,7 +415,9 @@ func (f *File) Members(group string) (m Members, err error) {
 // they are too many or of a type that windrow has not.
 type Attribute struct {
 	Name  string   `json:"name"`
-	Type  Type     `json:"type"` // the zero Type: none of windrow's
+	Type  Type     `json:"type"`            // the zero Type: none of windrow's
+	Other string   `json:"other,omitempty"` // the name of a type that is none of windrow's
+	Null  bool     `json:"null,omitempty"`  // its dataspace is null: it has no value
 	Shape []int64  `json:"shape,omitempty"`
 	Bytes []byte   `json:"bytes,omitempty"` // of all elements, little-endian
 	Texts [][]byte `json:"texts,omitempty"` // of type VarText
@@ -423,20 +455,24 @@ func (f *File) Attributes(path string) ([]Attribute, error) {
 
 func readAttribute(object C.hid_t, i C.int) (a Attribute, err error) {
 	var name [maxAttributeName]C.char
-	var kind C.int
+	var kind, null C.int
 	var length C.size_t
 	var dims [maxRank]C.hsize_t
 	if C.h5_attribute_name(object, i, &name[0], maxAttributeName) < 0 {
 		return a, errNoReason
 	}
 	a.Name = C.GoString(&name[0])
-	rank := C.h5_attribute_shape(object, i, &kind, &length, &dims[0], maxRank)
+	rank := C.h5_attribute_shape(object, i, &kind, &length, &null, &dims[0], maxRank)
 	if rank < 0 {
 		return a, errNoReason
 	}
+	a.Null = null != 0
 	a.Type = Type{Kind(kind), int(length)}
 	for _, d := range dims[:rank] {
 		a.Shape = append(a.Shape, int64(d))
+	}
+	if kind == 0 && !a.Null {
+		a.Other = attributeTypeName(object, i)
 	}
 	elements, ok := product(1, a.Shape)
 	if kind == 0 || !ok || elements > maxAttributeElements || elements == 0 {
