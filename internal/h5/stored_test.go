@@ -3,6 +3,7 @@ package h5_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -92,4 +93,29 @@ func TestChunksBehindAUserBlock(t *testing.T) {
 	}
 	closed(t, x)
 	closed(t, y)
+}
+
+func TestStorageAndTypeNames(t *testing.T) {
+	t.Parallel()
+	f, path := create(t, h5.V108)
+	closed(t, dataset(t)(f.Create("text", h5.Type{Kind: h5.Text, Len: 3}, []int64{2})))
+	closed(t, dataset(t)(f.CreateChunked("packed", h5.Type{Kind: h5.Float32}, []int64{4, 2}, 3, 5)))
+	closed(t, f)
+	f = open(t, path)
+	for name, want := range map[string]string{"text": "text(3) contiguous [] []", "packed": "f32 chunked [3 2] [{2 true false 0} {1 true false 5} {3 false false 0}]"} {
+		d := dataset(t)(f.Dataset(name))
+		typeName, err := d.TypeName()
+		s, errStorage := d.Storage()
+		got := fmt.Sprint(typeName, " ", s.Layout, " ", s.Chunk, " ", s.Filters)
+		if err := errors.Join(err, errStorage); err != nil || got != want || d.Null() {
+			t.Errorf("%s: %s, %v: want %s", name, got, err, want)
+		}
+		h, err := d.Header()
+		address, errAddress := f.Address(name)
+		if err := errors.Join(err, errAddress); err != nil || h.Address != address {
+			t.Errorf("%s: at %d and %d, %v", name, h.Address, address, err)
+		}
+		closed(t, d)
+	}
+	closed(t, f)
 }
