@@ -121,7 +121,7 @@ func (c *campaign) startCommand(t *testing.T, env []string, name string, args ..
 }
 
 // patience is how long a test waits for what must come.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // killed is the exit code of a process that a signal has ended.
 const killed = -1

@@ -30,7 +30,7 @@ var operations = map[string][]tried{
 		{"a worker dies", "TestKilledAtEveryPoint TestStormOnRun"},
 		{"the merger dies", "TestKilledAtEveryPoint TestStormOnRun"},
 		{"`run` is killed, or power fails", "TestKilledRunLeavesNoProcess TestStormOnRun TestPowerLost"},
-		{"the disk fills", "TestFullDisk TestDiskFailsUnderTheOutput TestFullDiskWhileAFailureIsRecorded"},
+		{"the disk fills, or a file reaches its limit (`ulimit -f`)", "TestFullDisk TestDiskFailsUnderTheOutput TestFullDiskWhileAFailureIsRecorded limit.txt"},
 		{"the broker is lost (roles by hand)", "TestStormOnRoles"},
 		{"the broker's store was put back to an older copy", "TestBrokerPutBack"},
 		{"a shard is truncated, changed or deleted before it was copied", "TestShardDamagedBeforeItsCopy"},
