@@ -20,7 +20,7 @@ func slow(t *testing.T) {
 // TestEndIsForetold runs tasks of which some sleep fifty times as long as
 // others, and compares what the first line of progress says with when the run
 // ends. Nothing runs beside it: what is foretold is how fast this machine is.
-func TestEndIsForetold(t *testing.T) { //nolint:paralleltest // as above
+func TestEndIsForetold(t *testing.T) {
 	slow(t)
 	c := newCampaign(t, specOf(map[string]string{
 		"tasks":     "{matrix: {n: 1..1500}}",
