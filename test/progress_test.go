@@ -19,7 +19,8 @@ func slow(t *testing.T) {
 
 // TestEndIsForetold runs tasks of which some sleep fifty times as long as
 // others, and compares what the first line of progress says with when the run
-// ends. Nothing runs beside it: what is foretold is how fast this machine is.
+// ends. No other test of processes runs beside it: they would change how fast
+// this machine is.
 func TestEndIsForetold(t *testing.T) {
 	slow(t)
 	c := newCampaign(t, specOf(map[string]string{
