@@ -172,7 +172,7 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	}
 	err = nil
 	if corrupt+unread > 0 {
-		err = &exitError{exitCorrupt, fmt.Errorf("%s of %s corrupt%s", humanize.Comma(int64(corrupt)), plural(len(files), "file"), also), ""}
+		err = &exitError{exitCorrupt, errors.New(withoutRows(len(files), corrupt, unread)), ""}
 	}
 	if o.json {
 		return err
@@ -183,6 +183,18 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 	}
 	fmt.Fprintf(a.stdout, "%d valid, %d corrupt%s, %s\n", valid, corrupt, also, plural(int(rows), "row"))
 	return err
+}
+
+// withoutRows says how many of some files are corrupt or were not read.
+func withoutRows(files, corrupt, unread int) string {
+	switch all := plural(files, "file"); {
+	case unread == 0:
+		return fmt.Sprintf("%s of %s corrupt", humanize.Comma(int64(corrupt)), all)
+	case corrupt == 0:
+		return fmt.Sprintf("%s of %s not read", humanize.Comma(int64(unread)), all)
+	default:
+		return fmt.Sprintf("%s of %s corrupt, %s not read", humanize.Comma(int64(corrupt)), all, humanize.Comma(int64(unread)))
+	}
 }
 
 // errTold is an error of which the user was told already.

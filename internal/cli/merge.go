@@ -248,15 +248,7 @@ func (m *merging) enough() error {
 
 // failures says how many of the files leave no rows.
 func (m *merging) failures() string {
-	files := plural(len(m.sources)+m.corrupt+m.unread, "file")
-	switch corrupt, unread := humanize.Comma(int64(m.corrupt)), humanize.Comma(int64(m.unread)); {
-	case m.unread == 0:
-		return fmt.Sprintf("%s of %s corrupt", corrupt, files)
-	case m.corrupt == 0:
-		return fmt.Sprintf("%s of %s not read", unread, files)
-	default:
-		return fmt.Sprintf("%s of %s corrupt, %s not read", corrupt, files, unread)
-	}
+	return withoutRows(len(m.sources)+m.corrupt+m.unread, m.corrupt, m.unread)
 }
 
 func (m *merging) rescueOptions() rescue.Options {
