@@ -39,22 +39,29 @@ type Storm struct {
 	config  Config
 	shards  string
 	longest time.Duration
+	inside  bool // models are built in: workers have no simulators to stop
 	say     func(what string)
 	random  *rand.Rand
 	due     []kind  // to happen once at the next shards, whatever the dice say
 	brokers []int64 // tasks at which a broker is killed, in order
 	reached int64   // the highest first task of a shard
 	seen    map[string]bool
+	hangs   int // that wait for a simulator
 	counts  map[string]int
 	stopped map[int]*time.Timer // by process id
 }
 
 // New makes a storm over a run of so many tasks, whose workers write to the
 // folder shards. A task may take timeout, of which a stopped process takes half at most: tasks
-// are not to be blamed for the storm. say is called with what was done.
+// are not to be blamed for the storm. Without a timeout (0) the model is built into the workers.
+// say is called with what was done.
 func New(c Config, tasks int64, shards string, timeout time.Duration, say func(what string)) *Storm {
+	longest := longestStop
+	if timeout > 0 {
+		longest = min(longestStop, timeout/2)
+	}
 	s := &Storm{
-		config: c, shards: shards, longest: min(longestStop, timeout/2), say: say,
+		config: c, shards: shards, longest: longest, inside: timeout == 0, say: say,
 		random: rand.New(rand.NewPCG(c.Seed, 0)),
 		seen:   map[string]bool{}, counts: map[string]int{}, stopped: map[int]*time.Timer{},
 	}
@@ -96,6 +103,9 @@ func (s *Storm) Disturb(ctx context.Context, root int, ended <-chan struct{}) (k
 			if err := s.roll(root, shard); err != nil {
 				return false, err
 			}
+		}
+		if err := s.hang(root); err != nil {
+			return false, err
 		}
 		// Only a run that has got somewhere, or a storm would last for ever.
 		if worked && len(s.brokers) > 0 && s.reached >= s.brokers[0] {
@@ -170,23 +180,19 @@ func (s *Storm) roll(root int, shard string) error {
 
 // do returns false if there was nothing to do it to.
 func (s *Storm) do(k kind, root int, shard string) (done bool, err error) {
-	if k == truncate || k == flip {
+	switch k {
+	case truncate, flip:
 		return s.damage(k, shard)
+	case hang:
+		s.hangs++
+		return true, s.hang(root)
+	case kill, stop:
 	}
 	all, err := processesBelow(root)
-	if err != nil {
+	if err != nil || len(all.roles) == 0 {
 		return false, err
 	}
-	victims := all.roles
-	if k == hang {
-		if victims = all.simulators; len(victims) == 0 {
-			victims = slices.DeleteFunc(all.roles, func(p process) bool { return p.name != "worker" })
-		}
-	}
-	if len(victims) == 0 {
-		return false, nil
-	}
-	victim := victims[s.random.IntN(len(victims))]
+	victim := all.roles[s.random.IntN(len(all.roles))]
 	if k == kill {
 		if syscall.Kill(victim.pid, syscall.SIGKILL) != nil {
 			return false, nil //nolint:nilerr // it has ended just now
@@ -195,6 +201,26 @@ func (s *Storm) do(k kind, root int, shard string) (done bool, err error) {
 		return true, nil
 	}
 	return s.halt(k, victim), nil
+}
+
+// hang stops a simulator for a while if that is due. One that computes a single
+// task may be gone when its shard is seen: it meets the next.
+func (s *Storm) hang(root int) error {
+	if s.hangs == 0 {
+		return nil
+	}
+	all, err := processesBelow(root)
+	if err != nil {
+		return err
+	}
+	victims := all.simulators
+	if s.inside {
+		victims = slices.DeleteFunc(all.roles, func(p process) bool { return p.name != "worker" })
+	}
+	if len(victims) > 0 && s.halt(hang, victims[s.random.IntN(len(victims))]) {
+		s.hangs--
+	}
+	return nil
 }
 
 // halt stops a process for a while.

@@ -97,12 +97,13 @@ func (a *app) chaos(o runOptions, path string) error {
 	return d.compare(calm, want, string(got.SHA256), fmt.Sprintf("%s (%s)", storm.Summary(), config))
 }
 
-// timeout is what one task may take, for the storm to stay below.
+// timeout is what one task may take, for the storm to stay below; 0 of a
+// built-in model, which has none.
 func (d *disturbed) timeout() time.Duration {
 	if command := d.plan.Spec.Simulator.Command; command != nil {
 		return command.Timeout
 	}
-	return time.Hour // a built-in model has none
+	return 0
 }
 
 func (d *disturbed) say(what string) {
