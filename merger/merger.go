@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"runtime"
@@ -282,7 +283,7 @@ func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
 		}
 	})
 	all = true
-	for some := range slices.Chunk(todo, copyAtOnce) {
+	for some := range batches(todo) {
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
@@ -298,35 +299,65 @@ func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
 	return all, nil
 }
 
-// copyAtOnce is how many shards are copied before rows may be made durable.
-const copyAtOnce = 8
+// batches yields the shards, as many at once as should be merged.
+func batches(shards []*ledger.Shard) iter.Seq[[]*ledger.Shard] {
+	return func(yield func([]*ledger.Shard) bool) {
+		for len(shards) > 0 {
+			n, rows := 1, shards[0].Rows.Len()
+			for n < min(len(shards), shard.MostInputs) {
+				if rows += shards[n].Rows.Len(); rows > shard.MostRows {
+					break
+				}
+				n++
+			}
+			if !yield(shards[:n]) {
+				return
+			}
+			shards = shards[n:]
+		}
+	}
+}
 
-// copySome copies shards, on all cores. It returns false if one could not be
-// copied, and is rejected or may still appear.
+// copySome copies shards, merging their rows. It returns false if one could
+// not be copied, and is rejected or may still appear.
 func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool, err error) {
-	owned := make([]message.Ranges, len(shards)) // at one moment, so that no row is of two
-	m.Ledger.View(func(s *ledger.State) {
+	inputs := make([]shard.Input, len(shards))
+	m.Ledger.View(func(s *ledger.State) { // at one moment, so that no row is of two
 		for i, sh := range shards {
-			owned[i] = s.OwnedBy(sh)
+			inputs[i].Tasks = s.OwnedBy(sh)
 		}
 	})
-	errs := make([]error, len(shards))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0) + 1) // one waits for the file
-	for i, sh := range shards {
-		group.Go(func() error {
-			errs[i] = m.copyShard(ctx, sh, owned[i])
-			return nil
-		})
+	errs := m.openAll(ctx, shards, inputs)
+	defer func() {
+		for _, in := range inputs {
+			if in.File != nil {
+				err = errors.Join(err, in.File.Close())
+			}
+		}
+	}()
+	opened := slices.DeleteFunc(slices.Clone(inputs), func(in shard.Input) bool { return in.File == nil })
+	err = shard.Merge(ctx, m.planned.Columns, opened, func(rows *table.Block, digests []uint64) error {
+		if err := m.partial.Copy(rows, digests); err != nil {
+			return err
+		}
+		m.noteMerged()
+		return nil
+	})
+	m.dirty = m.dirty || len(opened) > 0
+	broken, isInput := errors.AsType[*shard.InputError](err)
+	if err != nil && !isInput {
+		return false, fmt.Errorf("copy %d shards: %w", len(opened), err)
 	}
-	_ = group.Wait() // no function returns an error
+	all = err == nil
 	for i, sh := range shards {
-		if errs[i] == nil {
-			m.seen[sh.Seq], m.dirty = true, true
+		switch {
+		case isInput && inputs[i].File == broken.File:
+			errs[i] = broken.Err
+		case errs[i] == nil && all:
+			m.copied(ctx, sh, inputs[i])
 		}
 	}
 	// Rejections come last: what is seen then may own more rows than were copied.
-	all = true
 	for i, sh := range shards {
 		if errs[i] == nil {
 			continue
@@ -337,6 +368,52 @@ func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool
 		}
 	}
 	return all, nil
+}
+
+// openAll opens those shards that own rows which the partial does not have, on
+// all cores. It returns what was wrong with each.
+func (m *Merger) openAll(ctx context.Context, shards []*ledger.Shard, inputs []shard.Input) []error {
+	errs := make([]error, len(shards))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, sh := range shards {
+		if m.partial.Has(inputs[i].Tasks) {
+			continue
+		}
+		group.Go(func() error {
+			inputs[i].File, errs[i] = m.open(ctx, sh)
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error
+	return errs
+}
+
+// open opens a shard, of which it says where it was written and what it was
+// announced to be.
+func (m *Merger) open(ctx context.Context, sh *ledger.Shard) (*shard.File, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	fault.Point(fault.MergerShardFound)
+	if sh.Folder != m.Folder {
+		return nil, fmt.Errorf("worker %s wrote shard %s to another folder than %s: %w", sh.Worker, sh.Name, m.Shards, ErrFolder)
+	}
+	file, err := shard.Open(filepath.Join(m.Shards, sh.Name), sh.Shard, m.planned.Columns)
+	if err != nil {
+		return nil, fmt.Errorf("copy shard %s: %w", sh.Name, err)
+	}
+	return file, nil
+}
+
+// copied notes that the rows which the shard owns are in the partial.
+func (m *Merger) copied(ctx context.Context, sh *ledger.Shard, in shard.Input) {
+	m.seen[sh.Seq] = true
+	if in.File == nil { // they were before
+		return
+	}
+	fault.Point(fault.MergerShardCopied)
+	m.Log.InfoContext(ctx, "shard copied", "shard", sh.Name, "rows", in.Tasks.Len())
 }
 
 // refuse decides what becomes of a shard that could not be copied.
@@ -350,31 +427,6 @@ func (m *Merger) refuse(ctx context.Context, sh *ledger.Shard, err error) error 
 		return m.reject(ctx, sh, err)
 	}
 	return err
-}
-
-// copyShard copies the rows that the shard owns, if the partial does not have
-// them all. It is called by several goroutines at once.
-func (m *Merger) copyShard(ctx context.Context, sh *ledger.Shard, owned message.Ranges) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if m.partial.Has(owned) {
-		return nil
-	}
-	fault.Point(fault.MergerShardFound)
-	if sh.Folder != m.Folder {
-		return fmt.Errorf("worker %s wrote shard %s to another folder than %s: %w", sh.Worker, sh.Name, m.Shards, ErrFolder)
-	}
-	err := shard.Read(filepath.Join(m.Shards, sh.Name), sh.Shard, m.Digest, m.planned.Columns, func(rows *table.Block) error {
-		return m.partial.Copy(rows, owned.Contains)
-	})
-	if err != nil {
-		return fmt.Errorf("copy shard %s: %w", sh.Name, err)
-	}
-	m.noteMerged()
-	fault.Point(fault.MergerShardCopied)
-	m.Log.InfoContext(ctx, "shard copied", "shard", sh.Name, "rows", owned.Len())
-	return nil
 }
 
 // rejectElsewhere rejects a shard in another folder, if this one is right. A

@@ -79,16 +79,19 @@ func (s *stream) shard(t *testing.T, indexes ...int64) *message.Shard {
 		row.SetFloats(2, float64(i)/3)
 	}
 	path := filepath.Join(s.dir, fmt.Sprintf("new-%d.tmp", indexes[0]))
-	if err := shard.Write(path, digest, block); err != nil {
+	want := shard.Expected{Columns: columns, Tasks: indexes, Digests: block.Digests()}
+	if err := shard.Write(path, digest, block, want.Digests); err != nil {
 		t.Fatal(err)
 	}
-	sum, size, err := shard.Hash(path)
+	extents, err := shard.Validate(path, digest, want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &message.Shard{
-		Name: message.ShardName(indexes[0], sum), SHA256: sum, Bytes: size, Rows: message.RangesOf(indexes), Worker: "w", Folder: "nonce",
+	e, err := shard.Announce(path, extents, want)
+	if err != nil {
+		t.Fatal(err)
 	}
+	e.Worker, e.Folder = "w", "nonce"
 	if err := os.Rename(path, filepath.Join(s.dir, e.Name)); err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (b *broker) intrude(t *testing.T, run string) *intruder {
 func (i *intruder) shard() *message.Shard {
 	sum := message.Digest(strings.Repeat("ab", 32))
 	return &message.Shard{
-		Name: message.ShardName(0, sum), SHA256: sum, Bytes: 4096, Rows: message.Ranges{{First: 0, Last: 9}},
+		Name: message.ShardName(0, sum), SHA256: sum, Bytes: 4096, Rows: message.Ranges{{First: 0, Last: 9}}, Around: sum,
 		Worker: "intruder-1", Seconds: 1, Folder: strings.Repeat("0", 32),
 	}
 }

@@ -29,7 +29,7 @@ var ErrShards = errors.New("the shards folder is not usable")
 //  2. sync the file to disk
 //  3. read it back through a fresh open: schema, tasks in order, value limits,
 //     and the digests taken when the rows were computed
-//  4. hash the file
+//  4. hash the file, to be named and announced by it
 //  5. rename it to <first task>-<sha256>.h5
 //  6. sync the folder
 //  7. announce the shard, and failures, in the ledger; wait for the broker's
@@ -92,7 +92,8 @@ func (w *Worker) writeShard(b *batch) (_ *message.Shard, err error) {
 		}
 	}()
 
-	if err := shard.Write(temporary, w.Digest, b.rows); err != nil {
+	want := shard.Expected{Columns: w.planned.Columns, Tasks: b.tasks(), Digests: b.digests}
+	if err := shard.Write(temporary, w.Digest, b.rows, b.digests); err != nil {
 		return nil, err
 	}
 	fault.Point(fault.WorkerWritten)
@@ -100,19 +101,17 @@ func (w *Worker) writeShard(b *batch) (_ *message.Shard, err error) {
 		return nil, err
 	}
 	fault.Point(fault.WorkerSynced)
-	tasks := b.tasks()
-	want := shard.Expected{Columns: w.planned.Columns, Tasks: tasks, Digests: b.digests}
-	if err := shard.Validate(temporary, w.Digest, want); err != nil {
+	extents, err := shard.Validate(temporary, w.Digest, want)
+	if err != nil {
 		return nil, err
 	}
 	fault.Point(fault.WorkerValidated)
-	sum, size, err := shard.Hash(temporary)
+	announcement, err := shard.Announce(temporary, extents, want)
 	if err != nil {
 		return nil, err
 	}
 	fault.Point(fault.WorkerHashed)
-	name := message.ShardName(tasks[0], sum)
-	if err := atomicfile.Rename(temporary, filepath.Join(w.Shards, name)); err != nil {
+	if err := atomicfile.Rename(temporary, filepath.Join(w.Shards, announcement.Name)); err != nil {
 		return nil, err
 	}
 	fault.Point(fault.WorkerRenamed)
@@ -120,10 +119,9 @@ func (w *Worker) writeShard(b *batch) (_ *message.Shard, err error) {
 		return nil, err
 	}
 	fault.Point(fault.WorkerDirSynced)
-	return &message.Shard{
-		Name: name, SHA256: sum, Bytes: size, Rows: message.RangesOf(tasks),
-		Worker: w.ID, Seconds: b.seconds, Folder: w.Folder, Retried: b.retried,
-	}, nil
+	announcement.Worker, announcement.Folder = w.ID, w.Folder
+	announcement.Seconds, announcement.Retried = b.seconds, b.retried
+	return announcement, nil
 }
 
 // tasks returns the index of each row's task.

@@ -59,7 +59,7 @@ func sealedDataset(t *testing.T, change func(task int64, key []int64), failed ..
 			}
 		}
 	}
-	if err := p.Copy(rows, func(int64) bool { return true }); err != nil {
+	if err := p.Copy(rows, rows.Digests()); err != nil {
 		t.Fatal(err)
 	}
 	finished, err := p.Finish(t.Context(), failures, nil)

@@ -16,12 +16,6 @@ import (
 	"windrow/internal/table"
 )
 
-// Extent is where the content of a dataset lies in its file.
-type Extent struct {
-	Offset int64 `json:"offset"`
-	Bytes  int64 `json:"bytes"`
-}
-
 // Create makes the dataset at path in the file with room for rows rows, whose
 // bytes are not written, and with the column's attributes.
 func Create(f *h5.File, path string, c table.Column, rows int64) (*h5.Dataset, error) {

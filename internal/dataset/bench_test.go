@@ -45,21 +45,31 @@ func writeShards(b *testing.B, dir string, f dataset.Form) (events []*message.Sh
 	b.Helper()
 	for i := range int64(benchShards) {
 		path := filepath.Join(dir, string(rune('a'+i)))
-		if err := shard.Write(path, f.Digest, wideRows(b, f, i*benchShardRows, benchShardRows)); err != nil {
+		block := wideRows(b, f, i*benchShardRows, benchShardRows)
+		want := shard.Expected{Columns: block.Columns(), Digests: block.Digests()}
+		for row := range block.Len() {
+			want.Tasks = append(want.Tasks, block.Row(row).Task())
+		}
+		if err := shard.Write(path, f.Digest, block, want.Digests); err != nil {
 			b.Fatal(err)
 		}
-		sum, bytes, err := shard.Hash(path)
+		extents, err := shard.Validate(path, f.Digest, want)
 		if err != nil {
 			b.Fatal(err)
 		}
-		rows := message.Ranges{{First: i * benchShardRows, Last: (i+1)*benchShardRows - 1}}
-		events = append(events, &message.Shard{Name: path, SHA256: sum, Bytes: bytes, Rows: rows})
-		size += bytes
+		e, err := shard.Announce(path, extents, want)
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.Name = path
+		events = append(events, e)
+		size += e.Bytes
 	}
 	return events, size
 }
 
-// BenchmarkMerge loads shards (sha256 of every byte) and copies their rows.
+// BenchmarkMerge compares every byte of the shards with what was announced, and
+// copies their rows.
 func BenchmarkMerge(b *testing.B) {
 	dir := b.TempDir()
 	f := wide(benchShards * benchShardRows)
@@ -73,11 +83,17 @@ func BenchmarkMerge(b *testing.B) {
 
 func merge(b *testing.B, p *dataset.Partial, f dataset.Form, events []*message.Shard) {
 	b.Helper()
+	var inputs []shard.Input
 	for _, e := range events {
-		err := shard.Read(e.Name, e, f.Digest, f.Planned.Columns, func(rows *table.Block) error { return p.Copy(rows, all) })
+		file, err := shard.Open(e.Name, e, f.Planned.Columns)
 		if err != nil {
 			b.Fatal(err)
 		}
+		defer func() { _ = file.Close() }() // it was only read
+		inputs = append(inputs, shard.Input{File: file, Tasks: e.Rows})
+	}
+	if err := shard.Merge(b.Context(), f.Planned.Columns, inputs, p.Copy); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -26,10 +27,10 @@ import (
 // again.
 type checkpoint struct {
 	file    *os.File
-	start   int64    // offset of the first digest
-	digests []uint64 // by task
-	unsaved []int64  // tasks whose digest in the file is not that in memory
-	copied  int64    // digests that are not 0
+	start   int64           // offset of the first digest
+	digests []uint64        // by task
+	unsaved []message.Range // of tasks whose digest in the file is not that in memory
+	copied  int64           // digests that are not 0
 }
 
 const (
@@ -144,11 +145,19 @@ func (c *checkpoint) load(n int64) error {
 	return nil
 }
 
-// set notes the digest of the row of task index, 0 for none.
-func (c *checkpoint) set(index int64, digest uint64) {
-	c.copied += present(digest) - present(c.digests[index])
-	c.digests[index] = digest
-	c.unsaved = append(c.unsaved, index)
+// set notes the digests of the rows of the tasks first, first+1, ..., 0 for
+// none.
+func (c *checkpoint) set(first int64, digests ...uint64) {
+	for i, digest := range digests {
+		c.copied += present(digest) - present(c.digests[first+int64(i)])
+		c.digests[first+int64(i)] = digest
+	}
+	last := first + int64(len(digests)) - 1
+	if n := len(c.unsaved) - 1; n >= 0 && c.unsaved[n].Last == first-1 {
+		c.unsaved[n].Last = last
+	} else {
+		c.unsaved = append(c.unsaved, message.Range{First: first, Last: last})
+	}
 }
 
 func present(digest uint64) int64 {
@@ -158,14 +167,13 @@ func present(digest uint64) int64 {
 	return 1
 }
 
-// save writes the digests set since the last save, each run of neighbours at
-// once, and makes them durable.
+// save writes the digests set since the last save, neighbours at once, and
+// makes them durable.
 func (c *checkpoint) save() error {
-	slices.Sort(c.unsaved)
-	c.unsaved = slices.Compact(c.unsaved)
+	slices.SortFunc(c.unsaved, func(a, b message.Range) int { return cmp.Compare(a.First, b.First) })
 	for left := c.unsaved; len(left) > 0; {
-		n := neighbours(left)
-		if err := c.write(left[0], n); err != nil {
+		n, last := neighbours(left)
+		if err := c.write(left[0].First, last); err != nil {
 			return fmt.Errorf("write checkpoint: %w", err)
 		}
 		left = left[n:]
@@ -177,19 +185,19 @@ func (c *checkpoint) save() error {
 	return nil
 }
 
-// neighbours returns how many of the ascending indexes follow the first
-// without a gap.
-func neighbours(indexes []int64) int {
-	n := 1
-	for n < len(indexes) && indexes[n] == indexes[n-1]+1 {
-		n++
+// neighbours returns how many of the ranges, ascending by their first, have no
+// gap between them, and the last index of these.
+func neighbours(ranges []message.Range) (n int, last int64) {
+	last = ranges[0].Last
+	for n = 1; n < len(ranges) && ranges[n].First <= last+1; n++ {
+		last = max(last, ranges[n].Last)
 	}
-	return n
+	return n, last
 }
 
-func (c *checkpoint) write(first int64, n int) error {
-	buf := make([]byte, 0, n*digestBytes)
-	for _, digest := range c.digests[first : first+int64(n)] {
+func (c *checkpoint) write(first, last int64) error {
+	buf := make([]byte, 0, (last-first+1)*digestBytes)
+	for _, digest := range c.digests[first : last+1] {
 		buf = binary.LittleEndian.AppendUint64(buf, digest)
 	}
 	_, err := c.file.WriteAt(buf, c.start+first*digestBytes)

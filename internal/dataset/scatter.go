@@ -16,15 +16,12 @@ type piece struct {
 // end returns the task after the last.
 func (p piece) end() int64 { return p.first + int64(p.n) }
 
-// piecesOf returns the rows of the block that take accepts.
-func piecesOf(rows *table.Block, take func(index int64) bool) []piece {
+// piecesOf returns the rows of the block.
+func piecesOf(rows *table.Block) []piece {
 	var pieces []piece
 	for i := range rows.Len() {
 		task := rows.Row(i).Task()
-		if !take(task) {
-			continue
-		}
-		if k := len(pieces) - 1; k >= 0 && pieces[k].from+pieces[k].n == i && pieces[k].end() == task {
+		if k := len(pieces) - 1; k >= 0 && pieces[k].end() == task {
 			pieces[k].n++
 		} else {
 			pieces = append(pieces, piece{i, 1, task})

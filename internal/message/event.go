@@ -187,6 +187,8 @@ type Shard struct {
 	SHA256  Digest  `json:"sha256"`
 	Bytes   int64   `json:"bytes"`
 	Rows    Ranges  `json:"rows"`
+	Offsets []int64 `json:"offsets"` // bytes of the file before each column
+	Around  Digest  `json:"around"`  // SHA-256 of all bytes of the file but the columns
 	Worker  string  `json:"worker"`
 	Seconds float64 `json:"seconds"` // spent computing the rows
 	Folder  string  `json:"folder"`  // nonce of the shards folder
@@ -524,6 +526,14 @@ func (s *Shard) validate() error {
 	}
 	if s.Bytes <= 0 {
 		return fmt.Errorf("%d bytes: a shard is not empty", s.Bytes)
+	}
+	if err := s.Around.Validate(); err != nil {
+		return fmt.Errorf("around its columns: %w", err)
+	}
+	for _, offset := range s.Offsets {
+		if offset < 0 || offset >= s.Bytes {
+			return fmt.Errorf("a column at byte %d of %d", offset, s.Bytes)
+		}
 	}
 	if !upTo(math.MaxFloat64, s.Seconds) {
 		return fmt.Errorf("%v seconds: 0 or more", s.Seconds)

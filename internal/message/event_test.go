@@ -47,7 +47,7 @@ func settings() *message.Settings {
 
 func shard() *message.Shard {
 	return &message.Shard{
-		Name: message.ShardName(2, other), SHA256: other, Bytes: 4096, Rows: message.RangesOf([]int64{2, 3, 7}),
+		Name: message.ShardName(2, other), SHA256: other, Bytes: 4096, Rows: message.RangesOf([]int64{2, 3, 7}), Offsets: []int64{2048, 2072}, Around: other,
 		Worker: "host-1.42", Seconds: 1.5, Folder: "f",
 	}
 }
@@ -178,6 +178,9 @@ func TestEventBounds(t *testing.T) {
 		"shard: path as name":  {with(shard(), func(s *message.Shard) { s.Name = "../" + s.Name }), `name "../2-`},
 		"shard: other name":    {with(shard(), func(s *message.Shard) { s.Name = message.ShardName(3, other) }), `name "3-`},
 		"shard: empty":         {with(shard(), func(s *message.Shard) { s.Bytes = 0 }), "0 bytes"},
+		"shard: around":        {with(shard(), func(s *message.Shard) { s.Around = "x" }), `around its columns: digest "x"`},
+		"shard: offset":        {with(shard(), func(s *message.Shard) { s.Offsets[1] = 4096 }), "a column at byte 4096 of 4096"},
+		"shard: below zero":    {with(shard(), func(s *message.Shard) { s.Offsets[0] = -1 }), "a column at byte -1 of 4096"},
 		"shard: seconds":       {with(shard(), func(s *message.Shard) { s.Seconds = -1 }), "-1 seconds"},
 		"shard: worker":        {with(shard(), func(s *message.Shard) { s.Worker = "a b" }), `worker "a b"`},
 		"shard: long worker":   {with(shard(), func(s *message.Shard) { s.Worker = long }), "80 at most"},

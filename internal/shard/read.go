@@ -1,7 +1,9 @@
 package shard
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -9,18 +11,17 @@ import (
 	"os"
 
 	"windrow/internal/column"
-	"windrow/internal/h5"
 	"windrow/internal/message"
 	"windrow/internal/table"
 )
 
-// ErrAbsent is wrapped by Load where there is no file of that name. On a
+// ErrAbsent is wrapped by Open where there is no file of that name. On a
 // network file system it may still appear.
 var ErrAbsent = errors.New("shard is absent")
 
-// ErrDamaged is wrapped by Load where the file is there but is not what the
-// event announced, or does not hold the rows it announced. The text around it
-// says how. It stays so: the shard must be rejected.
+// ErrDamaged is wrapped by Open and Merge where the file is there but is not
+// what the event announced, or does not hold the rows it announced. The text
+// around it says how. It stays so: the shard must be rejected.
 var ErrDamaged = errors.New("shard is damaged")
 
 // damage is an ErrDamaged with what was found.
@@ -36,7 +37,7 @@ func damaged(flaw message.Flaw, format string, args ...any) error {
 	return &damage{flaw, fmt.Errorf(format, args...)}
 }
 
-// FlawOf returns what an ErrAbsent or ErrDamaged of Read is about.
+// FlawOf returns what an ErrAbsent or ErrDamaged is about.
 func FlawOf(err error) message.Flaw {
 	if d, ok := errors.AsType[*damage](err); ok {
 		return d.flaw
@@ -44,140 +45,119 @@ func FlawOf(err error) message.Flaw {
 	return message.FlawAbsent
 }
 
-// Read hands the rows of the shard at path, which the event e of the run with
-// digest d announced, block by block in order to visit, which must not keep the
-// block. Before the first, the bytes were compared in size and SHA-256 with e,
-// HDF5 told where the columns lie, and the tasks are exactly those of e.Rows, in
-// order. The rows are the bytes that were hashed.
+// File is a shard that is open for its rows to be merged. What it holds around
+// its columns is what was announced; its rows are compared as they are read.
+type File struct {
+	name    string
+	file    *os.File
+	tasks   message.Ranges  // of the rows, in their order
+	extents []column.Extent // of the columns
+	widths  []int64         // bytes of a row in them
+	digests []uint64        // of the rows
+}
+
+// Open opens the shard at path, which the event e announced. Its size is the
+// announced one, and so is the SHA-256 of all bytes but the columns, among them
+// the digests of the rows. Where the columns lie is known from e: the HDF5
+// library sees none of these bytes.
 //
-// The error wraps ErrAbsent or ErrDamaged, or is of the file system or visit.
-func Read(path string, e *message.Shard, d message.Digest, columns table.Columns, visit func(*table.Block) error) (err error) {
-	if err := checkSize(e, columns); err != nil {
-		return err
+// The error wraps ErrAbsent or ErrDamaged, or is of the file system.
+func Open(path string, e *message.Shard, columns table.Columns) (*File, error) {
+	f := &File{name: e.Name, tasks: e.Rows}
+	if err := f.locate(e, columns); err != nil {
+		return nil, err
 	}
-	file, err := os.Open(path)
+	var err error
+	f.file, err = os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", ErrAbsent, err)
+		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read shard: %w", err)
+	}
+	if err := f.readAround(e); err != nil {
+		return nil, errors.Join(err, f.file.Close())
+	}
+	return f, nil
+}
+
+// Close releases the file.
+func (f *File) Close() error { return f.file.Close() }
+
+// locate notes where the columns lie by what was announced, within the limits
+// of a shard.
+func (f *File) locate(e *message.Shard, columns table.Columns) error {
+	rows := e.Rows.Len()
+	if rows > int64(MaxRows(columns)) {
+		return damaged(message.FlawSize, "%d rows were announced, %d fit in a shard", rows, MaxRows(columns))
+	}
+	content, digests := rows*int64(columns.RowBytes()), rows*digestBytes
+	if e.Bytes < content+digests || e.Bytes > content+digests+maxMetadata {
+		return damaged(message.FlawSize, "%d bytes were announced, its %d rows need %d and some", e.Bytes, rows, content+digests)
+	}
+	if len(e.Offsets) != len(columns) {
+		return damaged(message.FlawContent, "%d columns were announced, the run has %d", len(e.Offsets), len(columns))
+	}
+	for c, offset := range e.Offsets {
+		width := int64(columns[c].RowBytes())
+		f.widths = append(f.widths, width)
+		f.extents = append(f.extents, column.Extent{Offset: offset, Bytes: rows * width})
+	}
+	return nil
+}
+
+// readAround reads what is around the columns and compares it with e.
+func (f *File) readAround(e *message.Shard) error {
+	info, err := f.file.Stat()
 	if err != nil {
 		return fmt.Errorf("read shard: %w", err)
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	content, err := readAnnounced(file, e)
-	if err != nil {
-		return err
-	}
-	extents, err := locate(path, d, columns, e.Rows.Len())
-	if err == nil {
-		err = checkInside(extents, columns, e.Bytes)
-	}
-	if err != nil {
-		return damaged(message.FlawContent, "%w", err)
-	}
-	if err := checkTasks(content.at(extents[0]), e.Rows); err != nil {
-		return err
-	}
-	return visitRows(content, extents, columns, int(e.Rows.Len()), visit)
-}
-
-// checkSize bounds what is read by what the rows can need.
-func checkSize(e *message.Shard, columns table.Columns) error {
-	if n := e.Rows.Len(); n > int64(MaxRows(columns)) {
-		return damaged(message.FlawSize, "%d rows were announced, %d fit in a shard", n, MaxRows(columns))
-	}
-	if most := e.Rows.Len()*int64(columns.RowBytes()) + maxMetadata; e.Bytes > most {
-		return damaged(message.FlawSize, "%d bytes were announced, its %d rows need less than %d", e.Bytes, e.Rows.Len(), most)
-	}
-	return nil
-}
-
-// readAnnounced returns the content of the file if it has the announced size
-// and digest.
-func readAnnounced(file *os.File, e *message.Shard) (*content, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read shard: %w", err)
-	}
 	if info.Size() != e.Bytes {
-		return nil, damaged(message.FlawSize, "it has %d bytes, %d were announced", info.Size(), e.Bytes)
+		return damaged(message.FlawSize, "it has %d bytes, %d were announced", info.Size(), e.Bytes)
 	}
-	content, got, err := hashContent(file, e.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("read shard: %w", err)
+	got, digests, err := sumAround(f.file, e.Bytes, f.extents)
+	switch {
+	case errors.Is(err, column.ErrExtents):
+		return damaged(message.FlawContent, "its columns were announced to overlap, or to end outside of it")
+	case err != nil:
+		return fmt.Errorf("read shard: %w", err)
+	case got != e.Around:
+		return damaged(message.FlawDigest, "the SHA-256 of what is around its columns is %s, %s was announced", got, e.Around)
 	}
-	if got != e.SHA256 {
-		return nil, damaged(message.FlawDigest, "its SHA-256 is %s, %s was announced", got, e.SHA256)
-	}
-	return content, nil
-}
-
-// locate returns where the columns of the shard lie.
-func locate(path string, d message.Digest, columns table.Columns, rows int64) (extents []column.Extent, err error) {
-	f, err := h5.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := checkOrigin(f, d); err != nil {
-		return nil, err
-	}
-	set, err := column.Open(f, "", columns)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, set.Close()) }()
-	if set.Rows() != rows {
-		return nil, fmt.Errorf("it has %d rows, %d were announced", set.Rows(), rows)
-	}
-	return set.Extents()
-}
-
-func checkInside(extents []column.Extent, columns table.Columns, size int64) error {
-	for c, extent := range extents {
-		if extent.Offset < 0 || extent.Bytes > size || extent.Offset > size-extent.Bytes {
-			return fmt.Errorf("dataset %s lies outside the file", columns[c].Name)
-		}
-	}
+	f.digests = digests
 	return nil
 }
 
-// checkTasks compares the column of the tasks with those that were announced.
-func checkTasks(column io.Reader, announced message.Ranges) error {
-	row, bytes := 0, make([]byte, 8)
-	for task := range announced.All() {
-		if _, err := io.ReadFull(column, bytes); err != nil {
-			return err
-		}
-		if got := int64(binary.LittleEndian.Uint64(bytes)); got != task { //nolint:gosec // same bits
-			return damaged(message.FlawContent, "row %d is of task %d, %d was announced", row, got, task)
-		}
-		row++
+// sumAround returns the SHA-256 of all bytes of a shard but its columns, and
+// the digests of its rows, which are its last bytes.
+func sumAround(r io.ReaderAt, size int64, extents []column.Extent) (message.Digest, []uint64, error) {
+	tail := make([]byte, rowsIn(extents)*digestBytes)
+	end := size - int64(len(tail))
+	h := sha256.New()
+	if err := column.CopyOutside(h, r, end, extents); err != nil {
+		return "", nil, err
 	}
-	return nil
+	if _, err := r.ReadAt(tail, end); err != nil {
+		return "", nil, err
+	}
+	_, _ = h.Write(tail) // a hash does not fail
+	digests := make([]uint64, 0, len(tail)/digestBytes)
+	for ; len(tail) > 0; tail = tail[digestBytes:] {
+		digests = append(digests, binary.LittleEndian.Uint64(tail))
+	}
+	return message.Digest(hex.EncodeToString(h.Sum(nil))), digests, nil
 }
 
-// blockBytes is about how many bytes of rows a block has: they stay in the
-// core's cache from the file to where visit brings them.
-const blockBytes = 512 << 10
+// rowsIn returns the number of rows by the column of the tasks, the first one.
+func rowsIn(extents []column.Extent) int64 { return extents[0].Bytes / taskBytes }
 
-func visitRows(content *content, extents []column.Extent, columns table.Columns, rows int, visit func(*table.Block) error) error {
-	readers := make([]io.Reader, len(extents))
-	for c, extent := range extents {
-		readers[c] = content.at(extent)
+// checkRow tells whether row number i is that of the task, as announced.
+func (f *File) checkRow(i, task int64, row table.Row) error {
+	if got := row.Digest(); got != f.digests[i] {
+		return damaged(message.FlawDigest, "row %d has the digest %016x, %016x was announced", i, got, f.digests[i])
 	}
-	most := min(rows, max(1, blockBytes/columns.RowBytes()))
-	block := table.NewBlock(columns, most)
-	block.Grow(most)
-	for ; rows > 0; rows -= block.Len() {
-		block.Truncate(min(rows, most))
-		for c, r := range readers {
-			if _, err := io.ReadFull(r, block.Column(c)); err != nil {
-				return err
-			}
-		}
-		if err := visit(block); err != nil {
-			return err
-		}
+	if got := row.Task(); got != task {
+		return damaged(message.FlawContent, "row %d is of task %d, %d was announced", i, got, task)
 	}
 	return nil
 }

@@ -2,15 +2,20 @@ package shard_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"windrow/internal/message"
 	"windrow/internal/shard"
@@ -55,10 +60,9 @@ func rows(tb testing.TB, tasks ...int64) *table.Block {
 }
 
 func expected(block *table.Block) shard.Expected {
-	want := shard.Expected{Columns: block.Columns()}
+	want := shard.Expected{Columns: block.Columns(), Digests: block.Digests()}
 	for i := range block.Len() {
 		want.Tasks = append(want.Tasks, block.Row(i).Task())
-		want.Digests = append(want.Digests, block.Row(i).Digest())
 	}
 	return want
 }
@@ -66,30 +70,62 @@ func expected(block *table.Block) shard.Expected {
 // write writes a shard as a worker does and returns what the worker announces.
 func write(tb testing.TB, path string, block *table.Block) *message.Shard {
 	tb.Helper()
-	if err := errors.Join(shard.Write(path, digest, block), shard.Sync(path), shard.Validate(path, digest, expected(block))); err != nil {
+	want := expected(block)
+	if err := errors.Join(shard.Write(path, digest, block, want.Digests), shard.Sync(path)); err != nil {
 		tb.Fatal(err)
 	}
-	sum, size, err := shard.Hash(path)
+	extents, err := shard.Validate(path, digest, want)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &message.Shard{Name: filepath.Base(path), SHA256: sum, Bytes: size, Rows: message.RangesOf(expected(block).Tasks)}
+	e, err := shard.Announce(path, extents, want)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return e
 }
 
 // read returns the rows of a shard in one block.
-func read(path string, e *message.Shard, d message.Digest, columns table.Columns) (*table.Block, error) {
-	all := table.NewBlock(columns, 0)
-	err := shard.Read(path, e, d, columns, func(rows *table.Block) error {
-		from := all.Len()
-		all.Grow(rows.Len())
-		for i := range rows.Len() {
-			for c := range columns {
-				copy(all.Row(from+i).Bytes(c), rows.Row(i).Bytes(c))
-			}
+func read(tb testing.TB, path string, e *message.Shard) (*table.Block, error) {
+	tb.Helper()
+	file, err := shard.Open(path, e, columns())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return merge(tb, shard.Input{File: file, Tasks: e.Rows})
+}
+
+// merge returns the rows of all inputs in one block, ascending by their tasks.
+func merge(tb testing.TB, inputs ...shard.Input) (*table.Block, error) {
+	tb.Helper()
+	var mu sync.Mutex
+	var blocks []*table.Block
+	err := shard.Merge(tb.Context(), columns(), inputs, func(rows *table.Block, digests []uint64) error {
+		some := table.NewBlock(columns(), rows.Len())
+		add(some, rows)
+		if !slices.Equal(digests, some.Digests()) {
+			return errors.New("other digests than those of the rows")
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		blocks = append(blocks, some)
 		return nil
 	})
+	slices.SortFunc(blocks, func(a, b *table.Block) int { return cmp.Compare(a.Row(0).Task(), b.Row(0).Task()) })
+	all := table.NewBlock(columns(), 0)
+	for _, some := range blocks {
+		add(all, some)
+	}
 	return all, err
+}
+
+func add(to, rows *table.Block) {
+	from := to.Len()
+	to.Grow(rows.Len())
+	for c := range rows.Columns() {
+		copy(to.Column(c)[from*rows.Columns()[c].RowBytes():], rows.Column(c))
+	}
 }
 
 func TestReadReturnsWhatWasWritten(t *testing.T) {
@@ -97,11 +133,11 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.h5")
 	want := rows(t, 3, 4, 5, 17, 1<<30)
 	e := write(t, path, want)
-	got, err := read(path, e, digest, columns())
+	got, err := read(t, path, e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(expected(want), expected(got)); diff != "" {
+	if diff := gocmp.Diff(expected(want), expected(got)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -122,7 +158,7 @@ func TestWriteNeverReplaces(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := shard.Write(path, digest, rows(t, 1)); !errors.Is(err, fs.ErrExist) {
+	if err := shard.Write(path, digest, rows(t, 1), []uint64{1}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("error %v, want %v", err, fs.ErrExist)
 	}
 	if content, err := os.ReadFile(path); err != nil || string(content) != "mine" {
@@ -133,7 +169,7 @@ func TestWriteNeverReplaces(t *testing.T) {
 func TestWriteRefusesNoRows(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.h5")
-	if err := shard.Write(path, digest, rows(t)); err == nil {
+	if err := shard.Write(path, digest, rows(t), nil); err == nil {
 		t.Error("a shard without rows was written")
 	}
 }
@@ -160,12 +196,12 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			want := expected(rows(t, 7, 8, 9))
 			c.change(&want)
-			if err := shard.Validate(path, digest, want); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := shard.Validate(path, digest, want); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
 	}
-	if err := shard.Validate(path, message.Digest(strings.Repeat("cd", 32)), expected(block)); !errors.Is(err, message.ErrOtherRun) {
+	if _, err := shard.Validate(path, message.Digest(strings.Repeat("cd", 32)), expected(block)); !errors.Is(err, message.ErrOtherRun) {
 		t.Errorf("error %v, want %v", err, message.ErrOtherRun)
 	}
 }
@@ -188,7 +224,7 @@ func TestValidateFindsEachChangedRow(t *testing.T) {
 		if err := os.WriteFile(path, flip(content, at+offset), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := shard.Validate(path, digest, expected(block)); err == nil {
+		if _, err := shard.Validate(path, digest, expected(block)); err == nil {
 			t.Errorf("bit flipped in byte %d of aep: accepted", offset)
 		}
 	}
@@ -216,7 +252,7 @@ func TestReadRejectsDamage(t *testing.T) {
 		if err := os.WriteFile(bad, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(bad, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw {
+		if _, err := read(t, bad, e); !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw {
 			t.Errorf("%s: error %v, flaw %s, want %v, %s", what, err, shard.FlawOf(err), shard.ErrDamaged, flaw)
 		}
 	}
@@ -227,7 +263,7 @@ func TestReadRejectsDamage(t *testing.T) {
 		check("truncated", message.FlawSize, content[:at])
 		check("flipped", message.FlawDigest, flip(content, at))
 	}
-	if _, err := read(filepath.Join(dir, "gone.h5"), e, digest, columns()); !errors.Is(err, shard.ErrAbsent) || shard.FlawOf(err) != message.FlawAbsent {
+	if _, err := read(t, filepath.Join(dir, "gone.h5"), e); !errors.Is(err, shard.ErrAbsent) || shard.FlawOf(err) != message.FlawAbsent {
 		t.Errorf("deleted: error %v, want %v", err, shard.ErrAbsent)
 	}
 }
@@ -246,11 +282,11 @@ func TestReadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 			t.Parallel()
 			lie := *e
 			lie.Rows = ranges
-			got, err := read(path, &lie, digest, columns())
+			got, err := read(t, path, &lie)
 			if !errors.Is(err, shard.ErrDamaged) {
 				t.Errorf("error %v, want %v", err, shard.ErrDamaged)
 			}
-			if got.Len() > 0 {
+			if got != nil && got.Len() > 0 {
 				t.Errorf("%d rows were handed out", got.Len())
 			}
 		})
@@ -259,17 +295,26 @@ func TestReadRejectsWhatAnnouncesOtherRows(t *testing.T) {
 		t.Parallel()
 		lie := *e
 		lie.Bytes = 1 << 62
-		if _, err := read(path, &lie, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
+		if _, err := read(t, path, &lie); !errors.Is(err, shard.ErrDamaged) {
 			t.Errorf("error %v, want %v", err, shard.ErrDamaged)
 		}
 	})
-	t.Run("run", func(t *testing.T) {
-		t.Parallel()
-		other := message.Digest(strings.Repeat("cd", 32))
-		if _, err := read(path, e, other, columns()); !errors.Is(err, shard.ErrDamaged) || !errors.Is(err, message.ErrOtherRun) || shard.FlawOf(err) != message.FlawContent {
-			t.Errorf("error %v, want %v of another run", err, shard.ErrDamaged)
-		}
-	})
+	for name, change := range map[string]func(*message.Shard){
+		"one column less":       func(e *message.Shard) { e.Offsets = e.Offsets[1:] },
+		"columns that overlap":  func(e *message.Shard) { e.Offsets[1] = e.Offsets[0] },
+		"a column at the end":   func(e *message.Shard) { e.Offsets[4] = e.Bytes - 1 },
+		"columns in each other": func(e *message.Shard) { e.Offsets[2], e.Offsets[3] = e.Offsets[3], e.Offsets[2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lie := *e
+			lie.Offsets = slices.Clone(e.Offsets)
+			change(&lie)
+			if _, err := read(t, path, &lie); !errors.Is(err, shard.ErrDamaged) {
+				t.Errorf("error %v, want %v", err, shard.ErrDamaged)
+			}
+		})
+	}
 }
 
 // TestPython reads a shard with h5py, as a user would.
@@ -287,27 +332,90 @@ func python(t *testing.T, args ...string) {
 	}
 }
 
-func TestReadNoticesAChangeBetweenHashAndRows(t *testing.T) {
+// TestMergeNoticesAChange damages a shard that is open, after its first rows were
+// read: those that follow are not taken.
+func TestMergeNoticesAChange(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.h5")
 	tasks := make([]int64, 20_000)
 	for i := range tasks {
 		tasks[i] = int64(i)
 	}
-	e := write(t, path, rows(t, tasks...))
-	for what, size := range map[string]int64{"zeros": e.Bytes, "truncated": 0} {
+	for what, flaw := range map[string]message.Flaw{"zeros": message.FlawDigest, "truncated": message.FlawSize} {
+		e := write(t, path, rows(t, tasks...))
+		size := map[string]int64{"zeros": e.Bytes}[what]
+		file, err := shard.Open(path, e, columns())
+		if err != nil {
+			t.Fatal(err)
+		}
 		visits := 0
-		err := shard.Read(path, e, digest, columns(), func(*table.Block) error {
+		err = shard.Merge(t.Context(), columns(), []shard.Input{{File: file, Tasks: e.Rows}}, func(*table.Block, []uint64) error {
 			visits++
 			return errors.Join(os.Truncate(path, 0), os.Truncate(path, size))
 		})
-		if !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != message.FlawDigest || visits != 1 {
+		var broken *shard.InputError
+		if !errors.As(err, &broken) || broken.File != file || !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw || visits != 1 {
 			t.Errorf("%s: error %v after %d blocks, want %v after the first", what, err, visits, shard.ErrDamaged)
 		}
-		if err := os.Remove(path); err != nil {
+		if err := errors.Join(file.Close(), os.Remove(path)); err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, rows(t, tasks...))
+	}
+}
+
+// TestMergeOrdersTheRowsOfAllShards deals tasks to shards at random, of which
+// some rows are not wanted.
+func TestMergeOrdersTheRowsOfAllShards(t *testing.T) {
+	t.Parallel()
+	const shards, n = 7, 30_000
+	dir, random := t.TempDir(), rand.New(rand.NewPCG(3, 3))
+	dealt, wanted := make([][]int64, shards), make([][]int64, shards)
+	var all []int64
+	for task := range int64(n) {
+		if task > n/3 && task < n/2 {
+			continue // nobody has these
+		}
+		k := random.IntN(shards)
+		dealt[k] = append(dealt[k], task)
+		if random.IntN(10) > 0 {
+			wanted[k], all = append(wanted[k], task), append(all, task)
+		}
+	}
+	var inputs []shard.Input
+	for k := range shards {
+		path := filepath.Join(dir, fmt.Sprint(k))
+		file, err := shard.Open(path, write(t, path, rows(t, dealt[k]...)), columns())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		inputs = append(inputs, shard.Input{File: file, Tasks: message.RangesOf(wanted[k])})
+	}
+	got, err := merge(t, inputs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(expected(rows(t, all...)), expected(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestMergeInParts merges more bytes than one part has.
+func TestMergeInParts(t *testing.T) {
+	t.Parallel()
+	const n = 800_000
+	path := filepath.Join(t.TempDir(), "a.h5")
+	tasks := make([]int64, n)
+	for i := range tasks {
+		tasks[i] = int64(2 * i)
+	}
+	want := rows(t, tasks...)
+	got, err := read(t, path, write(t, path, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Digests(), want.Digests()) {
+		t.Error("other rows than were written")
 	}
 }
 
@@ -328,7 +436,7 @@ func FuzzRead(f *testing.F) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := read(path, e, digest, columns()); !errors.Is(err, shard.ErrDamaged) {
+		if _, err := read(t, path, e); !errors.Is(err, shard.ErrDamaged) {
 			t.Errorf("error %v, want %v", err, shard.ErrDamaged)
 		}
 	})

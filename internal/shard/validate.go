@@ -17,15 +17,15 @@ type Expected struct {
 	Digests []uint64 // table.Row.Digest of each row
 }
 
-// Validate opens the shard at path afresh and reads all of it. It returns nil
-// if the file is of the run with digest d, has the wanted columns, types and
+// Validate opens the shard at path afresh and reads all of its rows. It returns
+// where the columns lie in the file, in their order, if it is of the run with digest d, has the wanted columns, types and
 // shapes, the wanted tasks in order, no value that breaks what its column
 // declares, and rows with the wanted digests. The error names the row or
 // dataset and what is wrong with it.
 //
 // It opens bytes that nobody has hashed, so it is for files that this process
 // has written.
-func Validate(path string, d message.Digest, want Expected) (err error) {
+func Validate(path string, d message.Digest, want Expected) (extents []column.Extent, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("validate shard: %w", err)
@@ -33,18 +33,21 @@ func Validate(path string, d message.Digest, want Expected) (err error) {
 	}()
 	f, err := h5.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := checkOrigin(f, d); err != nil {
-		return err
+		return nil, err
 	}
 	set, err := column.Open(f, "", want.Columns)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, set.Close()) }()
-	return want.check(set)
+	if err := want.check(set); err != nil {
+		return nil, err
+	}
+	return set.Extents()
 }
 
 // checkBytes is about how many bytes of a shard are checked at a time.

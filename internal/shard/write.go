@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"windrow/internal/atomicfile"
 	"windrow/internal/column"
@@ -18,12 +19,12 @@ import (
 
 // Write creates the shard at path, which must not exist, with rows of the run
 // with digest d, and closes it. The rows, at least one, are in ascending order
-// of their tasks.
+// of their tasks; digests are those that they had when they were computed.
 //
 // Afterwards the file is complete but nothing is durable: call Sync. That
 // Write returned nil does not prove that the bytes are there: call Validate.
 // On an error, the file that Write made is removed.
-func Write(path string, d message.Digest, rows *table.Block) error {
+func Write(path string, d message.Digest, rows *table.Block, digests []uint64) error {
 	if rows.Len() == 0 || rows.Len() > MaxRows(rows.Columns()) {
 		return fmt.Errorf("write shard: %d rows: 1 to %d fit", rows.Len(), MaxRows(rows.Columns()))
 	}
@@ -33,7 +34,7 @@ func Write(path string, d message.Digest, rows *table.Block) error {
 	}
 	extents, err := layOut(f, d, rows)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = fill(path, extents, rows)
+		err = fill(path, extents, rows, digests)
 	}
 	if err != nil {
 		return fmt.Errorf("write shard: %w", errors.Join(err, os.Remove(path)))
@@ -67,22 +68,63 @@ func layOut(f *h5.File, d message.Digest, rows *table.Block) ([]column.Extent, e
 
 // fill writes the rows by plain writes, whose errors are reliable: libhdf5
 // reports a full disk once and then closes the file as if nothing were wrong.
-func fill(path string, extents []column.Extent, rows *table.Block) error {
+// The digests come after all that is HDF5's.
+func fill(path string, extents []column.Extent, rows *table.Block, digests []uint64) (err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	end := info.Size()
 	for c, extent := range extents {
 		if _, err := file.WriteAt(rows.Column(c), extent.Offset); err != nil {
-			return errors.Join(err, file.Close())
+			return err
 		}
+		end = max(end, extent.Offset+extent.Bytes)
 	}
-	return file.Close()
+	tail := make([]byte, 0, len(digests)*digestBytes)
+	for _, d := range digests {
+		tail = binary.LittleEndian.AppendUint64(tail, d)
+	}
+	_, err = file.WriteAt(tail, end)
+	return err
 }
 
 // Sync makes the bytes of the file at path durable. Its name is not: that
 // takes a rename and a sync of the folder.
 func Sync(path string) error { return atomicfile.Sync(path) }
+
+// Announce reads the shard at path, whose columns lie at extents, and returns
+// the event that announces it: what its bytes are, and no more. The digests of
+// its rows must be those that were taken when the rows were computed.
+func Announce(path string, extents []column.Extent, want Expected) (*message.Shard, error) {
+	sum, size, err := Hash(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	around, digests, err := sumAround(file, size, extents)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	if !slices.Equal(digests, want.Digests) {
+		return nil, fmt.Errorf("the digests of the rows are not read back as they were written")
+	}
+	e := &message.Shard{
+		Name: message.ShardName(want.Tasks[0], sum), SHA256: sum, Bytes: size, Rows: message.RangesOf(want.Tasks), Around: around,
+	}
+	for _, extent := range extents {
+		e.Offsets = append(e.Offsets, extent.Offset)
+	}
+	return e, nil
+}
 
 // Hash returns the SHA-256 and the size of the file at path.
 func Hash(path string) (sum message.Digest, size int64, err error) {

@@ -387,3 +387,12 @@ func (r Row) Digest() uint64 {
 	}
 	return max(h.Sum64(), 1)
 }
+
+// Digests returns the digest of each row.
+func (b *Block) Digests() []uint64 {
+	digests := make([]uint64, b.rows)
+	for i := range digests {
+		digests[i] = b.Row(i).Digest()
+	}
+	return digests
+}

@@ -92,20 +92,35 @@ func makeShards(dir, order string, shards, rows int) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if err := shard.Write(path, digest, block(tasks[k])); err != nil {
-			return err
-		}
-		sum, size, err := shard.Hash(path)
+		event, err := makeShard(path, tasks[k])
 		if err != nil {
 			return err
 		}
-		events = append(events, &message.Shard{Name: filepath.Base(path), SHA256: sum, Bytes: size, Rows: message.RangesOf(tasks[k])})
+		events = append(events, event)
 	}
 	text, err := json.Marshal(events)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "events.json"), text, 0o600)
+}
+
+// makeShard writes a shard as a worker does, and returns what it announces.
+func makeShard(path string, tasks []int64) (*message.Shard, error) {
+	rows := block(tasks)
+	want := shard.Expected{Columns: columns, Tasks: tasks, Digests: rows.Digests()}
+	if err := shard.Write(path, digest, rows, want.Digests); err != nil {
+		return nil, err
+	}
+	extents, err := shard.Validate(path, digest, want)
+	if err != nil {
+		return nil, err
+	}
+	e, err := shard.Announce(path, extents, want)
+	if err == nil {
+		e.Name = filepath.Base(path)
+	}
+	return e, err
 }
 
 // deal returns the tasks of each shard, ascending.
@@ -178,7 +193,7 @@ func merge(ctx context.Context, dir, out string, storage message.Storage) error 
 		return err
 	}
 	defer func() { _ = partial.Close() }() // what matters was synced
-	if err := copyAll(partial, dir, events); err != nil {
+	if err := copyAll(ctx, partial, dir, events); err != nil {
 		return err
 	}
 	copied := time.Since(begun)
@@ -221,18 +236,38 @@ func formOf(events []*message.Shard, storage message.Storage) dataset.Form {
 	return form
 }
 
-// copyAll copies shards as the merger does, some at once.
-func copyAll(partial *dataset.Partial, dir string, events []*message.Shard) error {
+// copyAll copies shards as the merger does.
+func copyAll(ctx context.Context, partial *dataset.Partial, dir string, events []*message.Shard) error {
+	for some := range slices.Chunk(events, shard.MostInputs) {
+		if err := copySome(ctx, partial, dir, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copySome(ctx context.Context, partial *dataset.Partial, dir string, events []*message.Shard) (err error) {
+	inputs := make([]shard.Input, len(events))
+	defer func() {
+		for _, in := range inputs {
+			if in.File != nil {
+				err = errors.Join(err, in.File.Close())
+			}
+		}
+	}()
 	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0) + 1)
-	for _, e := range events {
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, e := range events {
 		group.Go(func() error {
-			return shard.Read(filepath.Join(dir, e.Name), e, digest, columns, func(rows *table.Block) error {
-				return partial.Copy(rows, func(int64) bool { return true })
-			})
+			file, err := shard.Open(filepath.Join(dir, e.Name), e, columns)
+			inputs[i] = shard.Input{File: file, Tasks: e.Rows}
+			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return shard.Merge(ctx, columns, inputs, partial.Copy)
 }
 
 func verify(ctx context.Context, path string) (time.Duration, error) {

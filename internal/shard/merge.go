@@ -1,0 +1,296 @@
+package shard
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"windrow/internal/column"
+	"windrow/internal/message"
+	"windrow/internal/table"
+)
+
+// Input is a shard, and those of its tasks whose rows are to be merged.
+type Input struct {
+	File  *File
+	Tasks message.Ranges
+}
+
+// InputError says which shard could not be read to its end. It wraps
+// ErrDamaged, or an error of the file system.
+type InputError struct {
+	File *File
+	Err  error
+}
+
+func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.File.name, e.Err) }
+
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Limits of what should be merged at once: each file has buffers, and each row a
+// digest in memory.
+const (
+	MostInputs = 64
+	MostRows   = 1 << 20
+)
+
+const (
+	// blockBytes is about how many bytes of rows a block has: they stay in the
+	// core's cache from the files to where visit brings them.
+	blockBytes = 512 << 10
+	// partBytes is about how many bytes of rows a goroutine merges before it
+	// takes the next part: few, as it begins by reading ahead in all files.
+	partBytes = 64 << 20
+	// aheadRows and aheadBytes bound what is read ahead of a column of a file.
+	aheadRows  = 64
+	aheadBytes = 64 << 10
+)
+
+// Merge hands the rows of the inputs to visit, with their digests. The rows of a
+// block are in ascending order of their tasks, whichever shards they are from:
+// what was dealt to shards at random comes as long runs of consecutive tasks.
+// Each row has the announced digest and task. No two inputs may have a task in
+// common.
+//
+// visit is called by several goroutines at once, in no order, and must not keep
+// what it is given. The error is an *InputError, that of visit, or that of ctx;
+// rows that were visited before it are as good as others.
+func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit func(rows *table.Block, digests []uint64) error) error {
+	parts := partsOf(inputs, int64(columns.RowBytes()))
+	var taken atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(len(parts), runtime.GOMAXPROCS(0)+1) { // one waits for what it writes to
+		group.Go(func() error {
+			m := newMerging(columns, inputs, visit)
+			for {
+				n := taken.Add(1)
+				if n > int64(len(parts)) {
+					return nil
+				}
+				if err := m.merge(ctx, parts[n-1]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// partsOf divides the tasks of the inputs.
+func partsOf(inputs []Input, rowBytes int64) (parts []message.Range) {
+	rows, all := int64(0), message.Range{First: message.MaxTasks}
+	for _, in := range inputs {
+		if n := len(in.Tasks); n > 0 {
+			rows += in.Tasks.Len()
+			all.First, all.Last = min(all.First, in.Tasks[0].First), max(all.Last, in.Tasks[n-1].Last)
+		}
+	}
+	if rows == 0 {
+		return nil
+	}
+	tasks := (all.Last-all.First)/((rows*rowBytes+partBytes-1)/partBytes) + 1 // of a part
+	for first := all.First; first <= all.Last; first += tasks {
+		parts = append(parts, message.Range{First: first, Last: min(first+tasks-1, all.Last)})
+	}
+	return parts
+}
+
+// merging is what one goroutine merges with.
+type merging struct {
+	streams []*stream
+	block   *table.Block
+	digests []uint64 // of its rows
+	most    int64    // rows of a block
+	visit   func(*table.Block, []uint64) error
+}
+
+func newMerging(columns table.Columns, inputs []Input, visit func(*table.Block, []uint64) error) *merging {
+	m := &merging{most: int64(max(1, blockBytes/columns.RowBytes())), visit: visit}
+	for _, in := range inputs {
+		m.streams = append(m.streams, newStream(in))
+	}
+	m.block = table.NewBlock(columns, int(m.most))
+	m.block.Grow(int(m.most))
+	m.digests = make([]uint64, m.most)
+	return m
+}
+
+// merge merges the tasks of a part.
+func (m *merging) merge(ctx context.Context, part message.Range) error {
+	var left []*stream
+	for _, s := range m.streams {
+		if s.begin(part); s.next() {
+			left = append(left, s)
+		}
+	}
+	rows := int64(0)
+	for len(left) > 0 {
+		s, until := lowest(left)
+		n := min(s.run.n, max(until-s.run.first, 1), m.most-rows)
+		if err := s.take(m.block, m.digests, rows, n); err != nil {
+			return &InputError{s.input.File, err}
+		}
+		if s.run.n == 0 && !s.next() {
+			left = slices.DeleteFunc(left, func(other *stream) bool { return other == s })
+		}
+		if rows += n; rows < m.most && len(left) > 0 {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.block.Truncate(int(rows))
+		if err := m.visit(m.block, m.digests[:rows]); err != nil {
+			return err
+		}
+		m.block.Truncate(int(m.most))
+		rows = 0
+	}
+	return nil
+}
+
+// lowest returns the stream with the lowest task, and the lowest task of the
+// others.
+func lowest(streams []*stream) (s *stream, until int64) {
+	s, until = streams[0], message.MaxTasks
+	for _, other := range streams[1:] {
+		if other.run.first < s.run.first {
+			s, until = other, s.run.first
+		} else {
+			until = min(until, other.run.first)
+		}
+	}
+	return s, until
+}
+
+// stream is the rows of an input that are in a part.
+type stream struct {
+	input   Input
+	tasks   cursor
+	run     run // what comes before tasks
+	columns []*reading
+}
+
+func newStream(in Input) *stream {
+	s := &stream{input: in}
+	for c, extent := range in.File.extents {
+		s.columns = append(s.columns, &reading{
+			file: in.File.file, extent: extent, next: -1,
+			ahead: bufio.NewReaderSize(nil, int(min(aheadBytes, aheadRows*in.File.widths[c]))),
+		})
+	}
+	return s
+}
+
+func (s *stream) begin(part message.Range) {
+	s.tasks = newCursor(s.input.File.tasks, s.input.Tasks, part)
+}
+
+// next goes to the next run, if there is one.
+func (s *stream) next() (ok bool) {
+	if s.run, ok = s.tasks.next(); !ok {
+		return false
+	}
+	for c, r := range s.columns {
+		r.seek(s.run.row * s.input.File.widths[c])
+	}
+	return true
+}
+
+// take puts the next n rows of the run into the block, as rows at, at+1, ...
+func (s *stream) take(block *table.Block, digests []uint64, at, n int64) error {
+	f := s.input.File
+	for c, r := range s.columns {
+		if err := r.fill(block.Column(c)[at*f.widths[c] : (at+n)*f.widths[c]]); err != nil {
+			return err
+		}
+	}
+	for i := range n {
+		if err := f.checkRow(s.run.row+i, s.run.first+i, block.Row(int(at+i))); err != nil {
+			return err
+		}
+	}
+	copy(digests[at:at+n], f.digests[s.run.row:])
+	s.run = run{s.run.first + n, s.run.n - n, s.run.row + n}
+	return nil
+}
+
+// reading reads a column of a file.
+type reading struct {
+	file   io.ReaderAt
+	extent column.Extent
+	ahead  *bufio.Reader
+	next   int64 // byte of the column
+}
+
+// seek goes to a byte of the column.
+func (r *reading) seek(at int64) {
+	if skip := at - r.next; r.next >= 0 && 0 <= skip && skip <= int64(r.ahead.Buffered()) {
+		_, _ = r.ahead.Discard(int(skip)) // it is there
+	} else {
+		r.ahead.Reset(io.NewSectionReader(r.file, r.extent.Offset+at, r.extent.Bytes-at))
+	}
+	r.next = at
+}
+
+// fill fills p with the next bytes.
+func (r *reading) fill(p []byte) error {
+	n, err := io.ReadFull(r.ahead, p)
+	r.next += int64(n)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return damaged(message.FlawSize, "it has become shorter")
+	}
+	return err
+}
+
+// run is n consecutive tasks from first on, which are the rows from row on.
+type run struct{ first, n, row int64 }
+
+// cursor goes through the tasks of a shard that are wanted and in a part.
+type cursor struct {
+	has, want message.Ranges
+	part      message.Range
+	row       int64 // of the first task of has
+}
+
+func newCursor(has, want message.Ranges, part message.Range) cursor {
+	c := cursor{has: has, want: want, part: part}
+	for len(c.has) > 0 && c.has[0].Last < part.First {
+		c.drop()
+	}
+	for len(c.want) > 0 && c.want[0].Last < part.First {
+		c.want = c.want[1:]
+	}
+	return c
+}
+
+// drop goes past the first range of has.
+func (c *cursor) drop() {
+	c.row += c.has[0].Last - c.has[0].First + 1
+	c.has = c.has[1:]
+}
+
+func (c *cursor) next() (run, bool) {
+	for len(c.has) > 0 && len(c.want) > 0 && min(c.has[0].First, c.want[0].First) <= c.part.Last {
+		has, want := c.has[0], c.want[0]
+		first, last := max(has.First, want.First, c.part.First), min(has.Last, want.Last, c.part.Last)
+		row := c.row + first - has.First
+		if want.Last <= has.Last {
+			c.want = c.want[1:]
+		}
+		if has.Last <= want.Last {
+			c.drop()
+		}
+		if first <= last {
+			return run{first, last - first + 1, row}, true
+		}
+	}
+	return run{}, false
+}
