@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -383,7 +383,7 @@ func TestMergeOrdersTheRowsOfAllShards(t *testing.T) {
 	}
 	var inputs []shard.Input
 	for k := range shards {
-		path := filepath.Join(dir, fmt.Sprint(k))
+		path := filepath.Join(dir, strconv.Itoa(k))
 		file, err := shard.Open(path, write(t, path, rows(t, dealt[k]...)), columns())
 		if err != nil {
 			t.Fatal(err)

@@ -115,7 +115,7 @@ func Announce(path string, extents []column.Extent, want Expected) (*message.Sha
 		return nil, err
 	}
 	if !slices.Equal(digests, want.Digests) {
-		return nil, fmt.Errorf("the digests of the rows are not read back as they were written")
+		return nil, errors.New("the digests of the rows are not read back as they were written")
 	}
 	e := &message.Shard{
 		Name: message.ShardName(want.Tasks[0], sum), SHA256: sum, Bytes: size, Rows: message.RangesOf(want.Tasks), Around: around,
