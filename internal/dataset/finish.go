@@ -189,7 +189,6 @@ func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, 
 		return err
 	}
 	defer func() { err = errors.Join(err, c.file.Close()) }()
-	fault.Point(fault.MergerChunksWritten)
 	digests, err := p.putRest(c, a, o)
 	if err != nil {
 		return err
@@ -198,6 +197,7 @@ func (p *Partial) assembleChunked(ctx context.Context, path string, rows int64, 
 	if err != nil {
 		return err
 	}
+	fault.Point(fault.MergerChunksWritten)
 	return c.finish(digests, metadata)
 }
 
