@@ -37,7 +37,8 @@ to its end or is of another length than the others, a number that is NaN or
 infinite; a dataset that lies where it cannot, as on top of another. NaN in a row
 of several numbers is padding, and allowed. Text of variable length is not read,
 nor what --require does not name. A link to a dataset of the same file counts as
-the dataset; links into other files are not followed.
+the dataset. Other files are not opened: neither by links, nor for a dataset
+whose values are in files of their own or in other datasets (virtual).
 
 A sound file can have rows that were never computed, where a worker makes the
 place of all rows first. Those with nothing but zeros, or the fill values of the

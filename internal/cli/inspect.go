@@ -30,7 +30,7 @@ func newInspect(a *app) *cobra.Command {
 		Short: "Show what is in an HDF5 file, whoever wrote it",
 		Long: `Show what is in an HDF5 file, whoever wrote it: groups, datasets with type,
 shape, unit, storage, size and first values, attributes, and links with where
-they lead; links into other files are not followed. PATH is a group or a dataset
+they lead; other files are not opened. PATH is a group or a dataset
 in it; of a dataset more values are shown. What cannot be shown is told with the
 reason. Of a dataset of windrow's, how it came about is told too, from its
 attributes and the record beside it.

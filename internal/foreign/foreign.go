@@ -140,6 +140,9 @@ func (c *checking) dataset(name string) (rows int64, err error) {
 	if len(dims) == 0 {
 		return 0, fmt.Errorf("dataset %s is a single value, and has no rows", name)
 	}
+	if err := inFile(d); err != nil {
+		return dims[0], fmt.Errorf("dataset %s: %w", name, err)
+	}
 	if d.Unwritten() {
 		return dims[0], fmt.Errorf("dataset %s: %s rows of which nothing was written", name, humanize.Comma(dims[0]))
 	}

@@ -128,6 +128,20 @@ func have(filters []h5.Filter) error {
 	return nil
 }
 
+// inFile returns an error if the values of a dataset are in other files, which a
+// file may name as it likes: libhdf5 would open them.
+func inFile(d *h5.Dataset) error {
+	switch s, err := d.Storage(); {
+	case err != nil:
+		return fmt.Errorf("its layout cannot be read: %w", inWords(err))
+	case s.Layout == h5.Virtual:
+		return unread("it is virtual, its values are in other datasets, which are not followed; give the files that they are in, or copy it with h5py")
+	case s.Outside:
+		return unread("its values are in files of their own, which are not followed; copy it with h5py")
+	}
+	return nil
+}
+
 // FilterName names a filter, with its level; one that windrow does not know has its
 // number.
 func FilterName(f h5.Filter) string {

@@ -303,6 +303,9 @@ func (e *examiner) readRows(q question) (rows Rows, err error) {
 			e.close() // what libhdf5 knows of it is not to be trusted
 		}
 	}()
+	if err := inFile(d); err != nil {
+		return rows, fmt.Errorf("dataset %s: %w", name, err)
+	}
 	if q.Wary {
 		if !e.last.covers(q.Path, name, unclosed) {
 			if e.last, err = newSurvey(f, q.Path, unclosed, append(q.Beside, name)); err != nil {

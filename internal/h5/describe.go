@@ -13,14 +13,17 @@ import (
 
 // Storage is how the values of a dataset lie in its file, whoever wrote it.
 type Storage struct {
-	Layout  string   `json:"layout"`            // compact, contiguous, chunked or virtual
+	Layout  string   `json:"layout"`            // compact, contiguous, chunked or Virtual
 	Outside bool     `json:"outside,omitempty"` // the values are in files of their own
 	Chunk   []int64  `json:"chunk,omitempty"`   // the shape of a chunk
 	Filters []Filter `json:"filters,omitempty"` // in their order
 }
 
+// Virtual is the layout of a dataset that shows parts of others.
+const Virtual = "virtual"
+
 var layoutNames = map[C.int]string{
-	C.H5D_COMPACT: "compact", C.H5D_CONTIGUOUS: "contiguous", C.H5D_CHUNKED: "chunked", C.H5D_VIRTUAL: "virtual",
+	C.H5D_COMPACT: "compact", C.H5D_CONTIGUOUS: "contiguous", C.H5D_CHUNKED: "chunked", C.H5D_VIRTUAL: Virtual,
 }
 
 // Storage tells how the values lie in the file.

@@ -54,11 +54,13 @@ print(f"{time.monotonic() - begin:.3f} - - - {resource.getrusage(resource.RUSAGE
 END
 }
 
-# measure NAME OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output.
+# measure NAME OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output. It begins with
+# nothing to be written to the disk: else a contender waits for what the one before has left.
 measure() {
   local name=$1 output=$2
   shift 2
   rm -f "$output"
+  sync
   "$@" >>"$name.times"
   stat -c %s "$output" >"$name.size"
 }
