@@ -130,16 +130,17 @@ func openCheckpoint(path string) (*checkpoint, header, error) {
 
 // load reads the digests of n tasks.
 func (c *checkpoint) load(n int64) error {
-	c.digests = make([]uint64, n)
-	r := bufio.NewReaderSize(io.NewSectionReader(c.file, c.start, n*digestBytes), 1<<16)
-	var digest [digestBytes]byte
-	for i := range c.digests {
-		if _, err := io.ReadFull(r, digest[:]); err != nil {
+	c.digests = make([]uint64, 0, n)
+	buf := make([]byte, 1<<16)
+	for at := c.start; int64(len(c.digests)) < n; at += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), (n-int64(len(c.digests)))*digestBytes)]
+		if _, err := c.file.ReadAt(buf, at); err != nil {
 			return fmt.Errorf("read checkpoint: %w", err)
 		}
-		c.digests[i] = binary.LittleEndian.Uint64(digest[:])
-		if c.digests[i] != 0 {
-			c.copied++
+		for some := buf; len(some) > 0; some = some[digestBytes:] {
+			digest := binary.LittleEndian.Uint64(some)
+			c.digests = append(c.digests, digest)
+			c.copied += present(digest)
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit fun
 	parts := partsOf(inputs, int64(columns.RowBytes()))
 	var taken atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(len(parts), runtime.GOMAXPROCS(0)+1) { // one waits for what it writes to
+	for range min(len(parts), runtime.GOMAXPROCS(0)) {
 		group.Go(func() error {
 			m := newMerging(columns, inputs, visit)
 			for {
@@ -213,11 +213,11 @@ func (s *stream) take(block *table.Block, digests []uint64, at, n int64) error {
 		}
 	}
 	for i := range n {
-		if err := f.checkRow(s.run.row+i, s.run.first+i, block.Row(int(at+i))); err != nil {
+		var err error
+		if digests[at+i], err = f.checkRow(s.run.row+i, s.run.first+i, block.Row(int(at+i))); err != nil {
 			return err
 		}
 	}
-	copy(digests[at:at+n], f.digests[s.run.row:])
 	s.run = run{s.run.first + n, s.run.n - n, s.run.row + n}
 	return nil
 }

@@ -53,7 +53,7 @@ type File struct {
 	tasks   message.Ranges  // of the rows, in their order
 	extents []column.Extent // of the columns
 	widths  []int64         // bytes of a row in them
-	digests []uint64        // of the rows
+	digests []byte          // of the rows, as in the file
 }
 
 // Open opens the shard at path, which the event e announced. Its size is the
@@ -130,34 +130,32 @@ func (f *File) readAround(e *message.Shard) error {
 
 // sumAround returns the SHA-256 of all bytes of a shard but its columns, and
 // the digests of its rows, which are its last bytes.
-func sumAround(r io.ReaderAt, size int64, extents []column.Extent) (message.Digest, []uint64, error) {
-	tail := make([]byte, rowsIn(extents)*digestBytes)
-	end := size - int64(len(tail))
+func sumAround(r io.ReaderAt, size int64, extents []column.Extent) (sum message.Digest, digests []byte, err error) {
+	digests = make([]byte, extents[0].Bytes/taskBytes*digestBytes) // the first column is that of the tasks
+	end := size - int64(len(digests))
 	h := sha256.New()
 	if err := column.CopyOutside(h, r, end, extents); err != nil {
 		return "", nil, err
 	}
-	if _, err := r.ReadAt(tail, end); err != nil {
+	if _, err := r.ReadAt(digests, end); err != nil {
 		return "", nil, err
 	}
-	_, _ = h.Write(tail) // a hash does not fail
-	digests := make([]uint64, 0, len(tail)/digestBytes)
-	for ; len(tail) > 0; tail = tail[digestBytes:] {
-		digests = append(digests, binary.LittleEndian.Uint64(tail))
-	}
+	_, _ = h.Write(digests) // a hash does not fail
 	return message.Digest(hex.EncodeToString(h.Sum(nil))), digests, nil
 }
 
-// rowsIn returns the number of rows by the column of the tasks, the first one.
-func rowsIn(extents []column.Extent) int64 { return extents[0].Bytes / taskBytes }
+// digest returns the announced digest of row number i.
+func (f *File) digest(i int64) uint64 { return binary.LittleEndian.Uint64(f.digests[i*digestBytes:]) }
 
-// checkRow tells whether row number i is that of the task, as announced.
-func (f *File) checkRow(i, task int64, row table.Row) error {
-	if got := row.Digest(); got != f.digests[i] {
-		return damaged(message.FlawDigest, "row %d has the digest %016x, %016x was announced", i, got, f.digests[i])
+// checkRow returns the digest of row number i, which is that of the task, if they
+// are as announced.
+func (f *File) checkRow(i, task int64, row table.Row) (digest uint64, err error) {
+	digest = row.Digest()
+	if want := f.digest(i); digest != want {
+		return 0, damaged(message.FlawDigest, "row %d has the digest %016x, %016x was announced", i, digest, want)
 	}
 	if got := row.Task(); got != task {
-		return damaged(message.FlawContent, "row %d is of task %d, %d was announced", i, got, task)
+		return 0, damaged(message.FlawContent, "row %d is of task %d, %d was announced", i, got, task)
 	}
-	return nil
+	return digest, nil
 }

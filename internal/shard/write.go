@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"windrow/internal/atomicfile"
 	"windrow/internal/column"
@@ -86,12 +86,17 @@ func fill(path string, extents []column.Extent, rows *table.Block, digests []uin
 		}
 		end = max(end, extent.Offset+extent.Bytes)
 	}
-	tail := make([]byte, 0, len(digests)*digestBytes)
-	for _, d := range digests {
-		tail = binary.LittleEndian.AppendUint64(tail, d)
-	}
-	_, err = file.WriteAt(tail, end)
+	_, err = file.WriteAt(encode(digests), end)
 	return err
+}
+
+// encode returns digests as they are in a file.
+func encode(digests []uint64) []byte {
+	bytes := make([]byte, 0, len(digests)*digestBytes)
+	for _, d := range digests {
+		bytes = binary.LittleEndian.AppendUint64(bytes, d)
+	}
+	return bytes
 }
 
 // Sync makes the bytes of the file at path durable. Its name is not: that
@@ -114,7 +119,7 @@ func Announce(path string, extents []column.Extent, want Expected) (*message.Sha
 	if err := errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
-	if !slices.Equal(digests, want.Digests) {
+	if !bytes.Equal(digests, encode(want.Digests)) {
 		return nil, errors.New("the digests of the rows are not read back as they were written")
 	}
 	e := &message.Shard{
