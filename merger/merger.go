@@ -31,7 +31,6 @@ import (
 	"windrow/internal/ledger"
 	"windrow/internal/message"
 	"windrow/internal/shard"
-	"windrow/internal/table"
 )
 
 // Queue is what a merger needs of the streams of its run.
@@ -303,9 +302,11 @@ func (m *Merger) copyShards(ctx context.Context) (all bool, err error) {
 func batches(shards []*ledger.Shard) iter.Seq[[]*ledger.Shard] {
 	return func(yield func([]*ledger.Shard) bool) {
 		for len(shards) > 0 {
-			n, rows := 1, shards[0].Rows.Len()
+			n, rows, bytes := 1, shards[0].Rows.Len(), shards[0].Bytes
 			for n < min(len(shards), shard.MostInputs) {
-				if rows += shards[n].Rows.Len(); rows > shard.MostRows {
+				rows += shards[n].Rows.Len()
+				bytes += shards[n].Bytes
+				if rows > shard.MostRows || bytes > shard.MostBytes {
 					break
 				}
 				n++
@@ -336,28 +337,25 @@ func (m *Merger) copySome(ctx context.Context, shards []*ledger.Shard) (all bool
 		}
 	}()
 	opened := slices.DeleteFunc(slices.Clone(inputs), func(in shard.Input) bool { return in.File == nil })
-	err = shard.Merge(ctx, m.planned.Columns, opened, func(rows *table.Block, digests []uint64) error {
-		if err := m.partial.Copy(rows, digests); err != nil {
-			return err
-		}
-		m.noteMerged()
-		return nil
-	})
+	broken, err := shard.Merge(ctx, m.planned.Columns, opened, m.partial.Copy)
 	m.dirty = m.dirty || len(opened) > 0
-	broken, isInput := errors.AsType[*shard.InputError](err)
-	if err != nil && !isInput {
+	for i, sh := range shards {
+		if reason := broken[inputs[i].File]; reason != nil {
+			errs[i] = fmt.Errorf("copy shard %s: %w", sh.Name, reason)
+			m.partial.Forget(inputs[i].Tasks) // whoever owns them next gives them again
+		}
+	}
+	m.noteMerged()
+	if err != nil {
 		return false, fmt.Errorf("copy %d shards: %w", len(opened), err)
 	}
-	all = err == nil
 	for i, sh := range shards {
-		switch {
-		case isInput && inputs[i].File == broken.File:
-			errs[i] = broken.Err
-		case errs[i] == nil && all:
+		if errs[i] == nil {
 			m.copied(ctx, sh, inputs[i])
 		}
 	}
 	// Rejections come last: what is seen then may own more rows than were copied.
+	all = true
 	for i, sh := range shards {
 		if errs[i] == nil {
 			continue

@@ -243,6 +243,42 @@ func TestRejectsDamagedShard(t *testing.T) {
 	}
 }
 
+// TestRejectsTheDamagedOnesOfABatch finds a damaged row where rows are copied
+// already, of that shard and of others.
+func TestRejectsTheDamagedOnesOfABatch(t *testing.T) {
+	t.Parallel()
+	s := newStream(t, 0)
+	s.shard(t, 0, 2)
+	for _, indexes := range [][]int64{{1, 4}, {3, 5}} {
+		bad := s.shard(t, indexes...)
+		file, err := os.OpenFile(filepath.Join(s.dir, bad.Name), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteAt([]byte{9}, bad.Offsets[2]+8); err != nil { // of the second row
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked []string
+	s.onAsk = func(e message.Event) {
+		switch e := e.(type) {
+		case *message.Rejected:
+			asked = append(asked, fmt.Sprintf("rejected %d for its %s: %s", e.Event, e.Flaw, e.Reason[strings.Index(e.Reason, "row "):][:5]))
+		case *message.Missing:
+			asked = append(asked, fmt.Sprintf("missing %s", e.Rows))
+			s.shard(t, 1, 3, 4, 5)
+		}
+	}
+	output, err := merge(t, s)
+	wantSealed(t, s, output, err, tasks)
+	if want := []string{"rejected 4 for its digest: row 1", "rejected 5 for its digest: row 1", "missing 1, 3-5"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
 // TestAsksOnceForEachDelivery lets the first copy of a missing task come to
 // nothing: it is asked for again, but only after the copy was delivered.
 func TestAsksOnceForEachDelivery(t *testing.T) {

@@ -20,11 +20,7 @@ func (w *Worker) Import(ctx context.Context, rows *table.Block, from message.Imp
 		return err
 	}
 	w.Ledger.View(func(s *ledger.State) { w.planned = s.Planned() })
-	b := &batch{rows: rows}
-	for i := range rows.Len() {
-		b.digests = append(b.digests, rows.Row(i).Digest())
-	}
-	announcement, err := w.writeShard(b)
+	announcement, err := w.writeShard(&batch{rows: rows, digests: rows.Digests()})
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrShards, w.Shards, err)
 	}

@@ -17,7 +17,7 @@ type Extent struct {
 var ErrExtents = errors.New("datasets overlap or lie outside the file")
 
 // CopyOutside writes to w the bytes of r, which has size bytes, outside the
-// extents: what HDF5 itself has written.
+// extents.
 func CopyOutside(w io.Writer, r io.ReaderAt, size int64, extents []Extent) error {
 	sorted := slices.DeleteFunc(slices.Clone(extents), func(e Extent) bool { return e.Bytes == 0 })
 	slices.SortFunc(sorted, func(a, b Extent) int { return cmp.Compare(a.Offset, b.Offset) })

@@ -92,8 +92,8 @@ func merge(b *testing.B, p *dataset.Partial, f dataset.Form, events []*message.S
 		defer func() { _ = file.Close() }() // it was only read
 		inputs = append(inputs, shard.Input{File: file, Tasks: e.Rows})
 	}
-	if err := shard.Merge(b.Context(), f.Planned.Columns, inputs, p.Copy); err != nil {
-		b.Fatal(err)
+	if broken, err := shard.Merge(b.Context(), f.Planned.Columns, inputs, p.Copy); err != nil || len(broken) > 0 {
+		b.Fatal(err, broken)
 	}
 }
 

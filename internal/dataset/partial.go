@@ -17,7 +17,7 @@ import (
 
 // Partial is a dataset that is being put together. Only one process may have
 // it: the caller holds a lock. It keeps 8 bytes in memory for each task of the
-// run. Copy, Has and Copied may be called by several goroutines at once, the
+// run. Copy, Forget, Has and Copied may be called by several goroutines at once, the
 // other methods only while nothing else is.
 type Partial struct {
 	out    string
@@ -195,6 +195,15 @@ func (p *Partial) Copy(rows *table.Block, digests []uint64) error {
 		p.rows.set(piece.first, digests[piece.from:piece.from+piece.n]...)
 	}
 	return nil
+}
+
+// Forget notes that the rows of these tasks are not those that they should be.
+func (p *Partial) Forget(tasks message.Ranges) {
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	for task := range tasks.All() {
+		p.rows.set(task, 0)
+	}
 }
 
 // write brings the pieces to their places. One call at a time does so: a window

@@ -252,12 +252,12 @@ type Rejected struct {
 // Flaw is what a shard is rejected for.
 type Flaw string
 
-// The flaws, in the order in which they are looked for.
+// The flaws.
 const (
 	FlawAbsent  Flaw = "absent"  // there is no such file
 	FlawSize    Flaw = "size"    // it has another size than was announced, or than its rows can need
-	FlawDigest  Flaw = "digest"  // its SHA-256 is not what was announced
-	FlawContent Flaw = "content" // HDF5 does not find the rows in it that were announced
+	FlawDigest  Flaw = "digest"  // a row of it, or what is around them, does not have the digest that was announced
+	FlawContent Flaw = "content" // its columns are not those of the run, or rows not of the tasks that were announced
 )
 
 // Flaws lists the flaws.
@@ -529,6 +529,9 @@ func (s *Shard) validate() error {
 	}
 	if err := s.Around.Validate(); err != nil {
 		return fmt.Errorf("around its columns: %w", err)
+	}
+	if n := len(s.Offsets); n > table.MaxColumns {
+		return fmt.Errorf("%d columns: %d at most", n, table.MaxColumns)
 	}
 	for _, offset := range s.Offsets {
 		if offset < 0 || offset >= s.Bytes {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -23,22 +24,12 @@ type Input struct {
 	Tasks message.Ranges
 }
 
-// InputError says which shard could not be read to its end. It wraps
-// ErrDamaged, or an error of the file system.
-type InputError struct {
-	File *File
-	Err  error
-}
-
-func (e *InputError) Error() string { return fmt.Sprintf("%s: %v", e.File.name, e.Err) }
-
-func (e *InputError) Unwrap() error { return e.Err }
-
-// Limits of what should be merged at once: each file has buffers, and each row a
-// digest in memory.
+// Limits of what should be merged at once: each file has buffers, each row a
+// digest in memory, and no row is durable before all are in place.
 const (
 	MostInputs = 64
 	MostRows   = 1 << 20
+	MostBytes  = 2 << 30
 )
 
 const (
@@ -46,11 +37,13 @@ const (
 	// core's cache from the files to where visit brings them.
 	blockBytes = 512 << 10
 	// partBytes is about how many bytes of rows a goroutine merges before it
-	// takes the next part: few, as it begins by reading ahead in all files.
+	// takes the next part: not few, as it begins by reading ahead in all files.
 	partBytes = 64 << 20
-	// aheadRows and aheadBytes bound what is read ahead of a column of a file.
+	// aheadRows is of how many rows a column of a file is read at once, and
+	// aheadBytes what that may come to, in all columns of all files and for all
+	// goroutines. Larger rows are read one by one.
 	aheadRows  = 64
-	aheadBytes = 64 << 10
+	aheadBytes = 32 << 20
 )
 
 // Merge hands the rows of the inputs to visit, with their digests. The rows of a
@@ -60,15 +53,19 @@ const (
 // common.
 //
 // visit is called by several goroutines at once, in no order, and must not keep
-// what it is given. The error is an *InputError, that of visit, or that of ctx;
-// rows that were visited before it are as good as others.
-func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit func(rows *table.Block, digests []uint64) error) error {
+// what it is given. The error is that of visit, or of ctx. An input that cannot
+// be read to its end is left alone, and named in broken with an ErrDamaged or an
+// error of the file system; some of its rows may have been visited.
+func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit func(rows *table.Block, digests []uint64) error) (broken map[*File]error, err error) {
 	parts := partsOf(inputs, int64(columns.RowBytes()))
+	workers := min(len(parts), runtime.GOMAXPROCS(0))
 	var taken atomic.Int64
+	failures := failures{files: map[*File]error{}}
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(len(parts), runtime.GOMAXPROCS(0)) {
+	for range workers {
 		group.Go(func() error {
-			m := newMerging(columns, inputs, visit)
+			m := newMerging(columns, inputs, workers, visit)
+			m.failures = &failures
 			for {
 				n := taken.Add(1)
 				if n > int64(len(parts)) {
@@ -80,7 +77,27 @@ func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit fun
 			}
 		})
 	}
-	return group.Wait()
+	return failures.files, group.Wait()
+}
+
+// failures are the inputs that could not be read to their end.
+type failures struct {
+	mu    sync.Mutex
+	files map[*File]error
+}
+
+func (f *failures) add(file *File, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.files[file] == nil {
+		f.files[file] = err
+	}
+}
+
+func (f *failures) has(file *File) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.files[file] != nil
 }
 
 // partsOf divides the tasks of the inputs.
@@ -109,12 +126,16 @@ type merging struct {
 	digests []uint64 // of its rows
 	most    int64    // rows of a block
 	visit   func(*table.Block, []uint64) error
+
+	failures *failures
 }
 
-func newMerging(columns table.Columns, inputs []Input, visit func(*table.Block, []uint64) error) *merging {
+// newMerging returns what one of so many workers merges with.
+func newMerging(columns table.Columns, inputs []Input, workers int, visit func(*table.Block, []uint64) error) *merging {
 	m := &merging{most: int64(max(1, blockBytes/columns.RowBytes())), visit: visit}
+	ahead := min(aheadRows, aheadBytes/(columns.RowBytes()*len(inputs)*workers))
 	for _, in := range inputs {
-		m.streams = append(m.streams, newStream(in))
+		m.streams = append(m.streams, newStream(in, ahead))
 	}
 	m.block = table.NewBlock(columns, int(m.most))
 	m.block.Grow(int(m.most))
@@ -126,21 +147,24 @@ func newMerging(columns table.Columns, inputs []Input, visit func(*table.Block, 
 func (m *merging) merge(ctx context.Context, part message.Range) error {
 	var left []*stream
 	for _, s := range m.streams {
-		if s.begin(part); s.next() {
+		if s.begin(part); !m.failures.has(s.input.File) && s.next() {
 			left = append(left, s)
 		}
 	}
 	rows := int64(0)
 	for len(left) > 0 {
 		s, until := lowest(left)
-		n := min(s.run.n, max(until-s.run.first, 1), m.most-rows)
-		if err := s.take(m.block, m.digests, rows, n); err != nil {
-			return &InputError{s.input.File, err}
+		n := min(s.run.n, until-s.run.first, m.most-rows)
+		err := s.take(m.block, m.digests, rows, n)
+		if err != nil {
+			m.failures.add(s.input.File, err)
+		} else {
+			rows += n
 		}
-		if s.run.n == 0 && !s.next() {
+		if err != nil || s.run.n == 0 && !s.next() {
 			left = slices.DeleteFunc(left, func(other *stream) bool { return other == s })
 		}
-		if rows += n; rows < m.most && len(left) > 0 {
+		if rows == 0 || rows < m.most && len(left) > 0 {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -157,13 +181,16 @@ func (m *merging) merge(ctx context.Context, part message.Range) error {
 }
 
 // lowest returns the stream with the lowest task, and the lowest task of the
-// others.
+// others, which is higher.
 func lowest(streams []*stream) (s *stream, until int64) {
 	s, until = streams[0], message.MaxTasks
 	for _, other := range streams[1:] {
-		if other.run.first < s.run.first {
+		switch {
+		case other.run.first < s.run.first:
 			s, until = other, s.run.first
-		} else {
+		case other.run.first == s.run.first:
+			panic(fmt.Sprintf("shard: task %d is of two inputs", s.run.first)) // as Merge forbids
+		default:
 			until = min(until, other.run.first)
 		}
 	}
@@ -178,12 +205,12 @@ type stream struct {
 	columns []*reading
 }
 
-func newStream(in Input) *stream {
+func newStream(in Input, ahead int) *stream {
 	s := &stream{input: in}
 	for c, extent := range in.File.extents {
 		s.columns = append(s.columns, &reading{
 			file: in.File.file, extent: extent, next: -1,
-			ahead: bufio.NewReaderSize(nil, int(min(aheadBytes, aheadRows*in.File.widths[c]))),
+			ahead: bufio.NewReaderSize(nil, ahead*int(in.File.widths[c])),
 		})
 	}
 	return s
@@ -245,7 +272,7 @@ func (r *reading) fill(p []byte) error {
 	n, err := io.ReadFull(r.ahead, p)
 	r.next += int64(n)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged(message.FlawSize, "it has become shorter")
+		return errShorter
 	}
 	return err
 }

@@ -37,6 +37,8 @@ func damaged(flaw message.Flaw, format string, args ...any) error {
 	return &damage{flaw, fmt.Errorf(format, args...)}
 }
 
+var errShorter = damaged(message.FlawSize, "it has become shorter while it was read")
+
 // FlawOf returns what an ErrAbsent or ErrDamaged is about.
 func FlawOf(err error) message.Flaw {
 	if d, ok := errors.AsType[*damage](err); ok {
@@ -48,7 +50,6 @@ func FlawOf(err error) message.Flaw {
 // File is a shard that is open for its rows to be merged. What it holds around
 // its columns is what was announced; its rows are compared as they are read.
 type File struct {
-	name    string
 	file    *os.File
 	tasks   message.Ranges  // of the rows, in their order
 	extents []column.Extent // of the columns
@@ -63,7 +64,7 @@ type File struct {
 //
 // The error wraps ErrAbsent or ErrDamaged, or is of the file system.
 func Open(path string, e *message.Shard, columns table.Columns) (*File, error) {
-	f := &File{name: e.Name, tasks: e.Rows}
+	f := &File{tasks: e.Rows}
 	if err := f.locate(e, columns); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,8 @@ func (f *File) readAround(e *message.Shard) error {
 	switch {
 	case errors.Is(err, column.ErrExtents):
 		return damaged(message.FlawContent, "its columns were announced to overlap, or to end outside of it")
+	case errors.Is(err, io.EOF):
+		return errShorter
 	case err != nil:
 		return fmt.Errorf("read shard: %w", err)
 	case got != e.Around:

@@ -101,7 +101,7 @@ func merge(tb testing.TB, inputs ...shard.Input) (*table.Block, error) {
 	tb.Helper()
 	var mu sync.Mutex
 	var blocks []*table.Block
-	err := shard.Merge(tb.Context(), columns(), inputs, func(rows *table.Block, digests []uint64) error {
+	broken, err := shard.Merge(tb.Context(), columns(), inputs, func(rows *table.Block, digests []uint64) error {
 		some := table.NewBlock(columns(), rows.Len())
 		add(some, rows)
 		if !slices.Equal(digests, some.Digests()) {
@@ -112,6 +112,9 @@ func merge(tb testing.TB, inputs ...shard.Input) (*table.Block, error) {
 		blocks = append(blocks, some)
 		return nil
 	})
+	for _, reason := range broken {
+		err = errors.Join(err, reason)
+	}
 	slices.SortFunc(blocks, func(a, b *table.Block) int { return cmp.Compare(a.Row(0).Task(), b.Row(0).Task()) })
 	all := table.NewBlock(columns(), 0)
 	for _, some := range blocks {
@@ -349,17 +352,49 @@ func TestMergeNoticesAChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		visits := 0
-		err = shard.Merge(t.Context(), columns(), []shard.Input{{File: file, Tasks: e.Rows}}, func(*table.Block, []uint64) error {
+		broken, err := shard.Merge(t.Context(), columns(), []shard.Input{{File: file, Tasks: e.Rows}}, func(*table.Block, []uint64) error {
 			visits++
 			return errors.Join(os.Truncate(path, 0), os.Truncate(path, size))
 		})
-		var broken *shard.InputError
-		if !errors.As(err, &broken) || broken.File != file || !errors.Is(err, shard.ErrDamaged) || shard.FlawOf(err) != flaw || visits != 1 {
-			t.Errorf("%s: error %v after %d blocks, want %v after the first", what, err, visits, shard.ErrDamaged)
+		if reason := broken[file]; err != nil || !errors.Is(reason, shard.ErrDamaged) || shard.FlawOf(reason) != flaw || visits != 1 {
+			t.Errorf("%s: %v, %v after %d blocks, want %v after the first", what, reason, err, visits, shard.ErrDamaged)
 		}
 		if err := errors.Join(file.Close(), os.Remove(path)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestMergeGoesOnWithoutTheBroken damages the first row of one of two shards.
+func TestMergeGoesOnWithoutTheBroken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var inputs []shard.Input
+	for i, tasks := range [][]int64{{0, 3, 4}, {1, 2, 5}} {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		e := write(t, path, rows(t, tasks...))
+		if i == 0 {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, flip(content, int(e.Offsets[4])), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := shard.Open(path, e, columns())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		inputs = append(inputs, shard.Input{File: file, Tasks: e.Rows})
+	}
+	got, err := merge(t, inputs...)
+	if !errors.Is(err, shard.ErrDamaged) || !strings.Contains(err.Error(), "row 0 has the digest") {
+		t.Errorf("error %v, want %v", err, shard.ErrDamaged)
+	}
+	if diff := gocmp.Diff(expected(rows(t, 1, 2, 5)), expected(got)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -18,10 +18,10 @@ type Expected struct {
 }
 
 // Validate opens the shard at path afresh and reads all of its rows. It returns
-// where the columns lie in the file, in their order, if it is of the run with digest d, has the wanted columns, types and
-// shapes, the wanted tasks in order, no value that breaks what its column
-// declares, and rows with the wanted digests. The error names the row or
-// dataset and what is wrong with it.
+// where the columns lie in the file, in their order, if it is of the run with
+// digest d, has the wanted columns, types and shapes, the wanted tasks in order,
+// no value that breaks what its column declares, and rows with the wanted
+// digests. The error names the row or dataset and what is wrong with it.
 //
 // It opens bytes that nobody has hashed, so it is for files that this process
 // has written.

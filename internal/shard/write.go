@@ -92,11 +92,11 @@ func fill(path string, extents []column.Extent, rows *table.Block, digests []uin
 
 // encode returns digests as they are in a file.
 func encode(digests []uint64) []byte {
-	bytes := make([]byte, 0, len(digests)*digestBytes)
+	encoded := make([]byte, 0, len(digests)*digestBytes)
 	for _, d := range digests {
-		bytes = binary.LittleEndian.AppendUint64(bytes, d)
+		encoded = binary.LittleEndian.AppendUint64(encoded, d)
 	}
-	return bytes
+	return encoded
 }
 
 // Sync makes the bytes of the file at path durable. Its name is not: that
@@ -106,7 +106,12 @@ func Sync(path string) error { return atomicfile.Sync(path) }
 // Announce reads the shard at path, whose columns lie at extents, and returns
 // the event that announces it: what its bytes are, and no more. The digests of
 // its rows must be those that were taken when the rows were computed.
-func Announce(path string, extents []column.Extent, want Expected) (*message.Shard, error) {
+func Announce(path string, extents []column.Extent, want Expected) (_ *message.Shard, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("announce shard: %w", err)
+		}
+	}()
 	sum, size, err := Hash(path)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package wind_test
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"testing"
 
@@ -64,11 +65,15 @@ func TestPatternThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// TestPatternOnASliver ends, however thin a site is.
+// TestPatternOnASliver ends, however thin a site is. Until rings are as many as
+// are tried takes a quarter of a minute.
 func TestPatternOnASliver(t *testing.T) {
 	t.Parallel()
 	sliver := wind.Site{Name: "sliver", Boundary: wind.Polygon{{}, {X: 10e3, Y: 10e3}, {X: 10e3, Y: 10e3 + 1e-3}}}
 	for name, place := range patterns() {
+		if name == "rings" && os.Getenv("WINDROW_CHAOS") == "" {
+			continue
+		}
 		if _, err := place(sliver, 100, 0, 1); err == nil {
 			t.Errorf("%s: 100 turbines stand on %g m²", name, sliver.Boundary.Area())
 		}

@@ -239,7 +239,8 @@ func formOf(events []*message.Shard, storage message.Storage) dataset.Form {
 	return form
 }
 
-// copyAll copies shards as the merger does.
+// copyAll copies shards as the merger does, which also bounds their rows and
+// bytes: within these bounds here.
 func copyAll(ctx context.Context, partial *dataset.Partial, dir string, events []*message.Shard) error {
 	for some := range slices.Chunk(events, shard.MostInputs) {
 		if err := copySome(ctx, partial, dir, some); err != nil {
@@ -270,7 +271,11 @@ func copySome(ctx context.Context, partial *dataset.Partial, dir string, events 
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return shard.Merge(ctx, columns, inputs, partial.Copy)
+	broken, err := shard.Merge(ctx, columns, inputs, partial.Copy)
+	if len(broken) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d shards are broken", len(broken)))
+	}
+	return err
 }
 
 func verify(ctx context.Context, path string) (time.Duration, error) {
