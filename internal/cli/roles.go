@@ -125,8 +125,9 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 	}
 	defer conn.Close()
 	monitor.connected(conn)
+	id := f.run
 	for {
-		run, err := awaitRun(ctx, conn, f.run, log)
+		run, err := awaitRun(ctx, conn, id, log)
 		if err != nil {
 			return err
 		}
@@ -144,6 +145,7 @@ func (a *app) serveRuns(ctx context.Context, role string, f roleFlags, work func
 			if err := awaitReturn(ctx, conn, run.ID()); err != nil {
 				return err
 			}
+			id = string(run.ID()) // it may be sealed by now, and of no use to those who look for work
 			continue
 		case err != nil:
 			return err
