@@ -350,7 +350,7 @@ func TestNumbersOfNoop(t *testing.T) {
 	if shards := s["shards"].(float64); shards < 10 || shards > 110 {
 		t.Errorf("%v shards", shards)
 	}
-	if deliveries := s["deliveries"].(float64); deliveries < 10000 || deliveries > 10020 { // a busy machine lets go of a few
+	if deliveries := s["deliveries"].(float64); deliveries < 10000 || deliveries > 10020 { // at a load of 23, one task was delivered twice
 		t.Errorf("%v deliveries of 10,000 tasks", deliveries)
 	}
 	if events, shards := s["events"].(float64), s["shards"].(float64); events != shards+3 {

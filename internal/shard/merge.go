@@ -54,18 +54,18 @@ const (
 //
 // visit is called by several goroutines at once, in no order, and must not keep
 // what it is given. The error is that of visit, or of ctx. An input that cannot
-// be read to its end is left alone, and named in broken with an ErrDamaged or an
+// be read to its end is left alone, and is in the map with an ErrDamaged or an
 // error of the file system; some of its rows may have been visited.
-func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit func(rows *table.Block, digests []uint64) error) (broken map[*File]error, err error) {
+func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit func(rows *table.Block, digests []uint64) error) (map[*File]error, error) {
 	parts := partsOf(inputs, int64(columns.RowBytes()))
 	workers := min(len(parts), runtime.GOMAXPROCS(0))
 	var taken atomic.Int64
-	failures := failures{files: map[*File]error{}}
+	broken := &failures{files: map[*File]error{}}
 	group, ctx := errgroup.WithContext(ctx)
 	for range workers {
 		group.Go(func() error {
 			m := newMerging(columns, inputs, workers, visit)
-			m.failures = &failures
+			m.broken = broken
 			for {
 				n := taken.Add(1)
 				if n > int64(len(parts)) {
@@ -77,7 +77,8 @@ func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit fun
 			}
 		})
 	}
-	return failures.files, group.Wait()
+	err := group.Wait()
+	return broken.files, err
 }
 
 // failures are the inputs that could not be read to their end.
@@ -127,7 +128,7 @@ type merging struct {
 	most    int64    // rows of a block
 	visit   func(*table.Block, []uint64) error
 
-	failures *failures
+	broken *failures
 }
 
 // newMerging returns what one of so many workers merges with.
@@ -147,7 +148,7 @@ func newMerging(columns table.Columns, inputs []Input, workers int, visit func(*
 func (m *merging) merge(ctx context.Context, part message.Range) error {
 	var left []*stream
 	for _, s := range m.streams {
-		if s.begin(part); !m.failures.has(s.input.File) && s.next() {
+		if s.begin(part); !m.broken.has(s.input.File) && s.next() {
 			left = append(left, s)
 		}
 	}
@@ -157,7 +158,7 @@ func (m *merging) merge(ctx context.Context, part message.Range) error {
 		n := min(s.run.n, until-s.run.first, m.most-rows)
 		err := s.take(m.block, m.digests, rows, n)
 		if err != nil {
-			m.failures.add(s.input.File, err)
+			m.broken.add(s.input.File, err)
 		} else {
 			rows += n
 		}

@@ -79,14 +79,12 @@ func fill(path string, extents []column.Extent, rows *table.Block, digests []uin
 	if err != nil {
 		return err
 	}
-	end := info.Size()
 	for c, extent := range extents {
 		if _, err := file.WriteAt(rows.Column(c), extent.Offset); err != nil {
 			return err
 		}
-		end = max(end, extent.Offset+extent.Bytes)
 	}
-	_, err = file.WriteAt(encode(digests), end)
+	_, err = file.WriteAt(encode(digests), info.Size()) // HDF5 has made room for all columns
 	return err
 }
 
