@@ -39,10 +39,11 @@ const (
 	// partBytes is about how many bytes of rows a goroutine merges before it
 	// takes the next part: not few, as it begins by reading ahead in all files.
 	partBytes = 64 << 20
-	// aheadRows is of how many rows a column of a file is read at once, and
-	// aheadBytes what that may come to, in all columns of all files and for all
-	// goroutines. Larger rows are read one by one.
-	aheadRows  = 64
+	// aheadRows is of how many rows a column of a file is read at once, of more
+	// where that is less than aheadSmall. aheadBytes is what all columns of all
+	// files may come to, for all goroutines: larger rows are read one by one.
+	aheadRows  = 16
+	aheadSmall = 8 << 10
 	aheadBytes = 32 << 20
 )
 
@@ -134,9 +135,9 @@ type merging struct {
 // newMerging returns what one of so many workers merges with.
 func newMerging(columns table.Columns, inputs []Input, workers int, visit func(*table.Block, []uint64) error) *merging {
 	m := &merging{most: int64(max(1, blockBytes/columns.RowBytes())), visit: visit}
-	ahead := min(aheadRows, aheadBytes/(columns.RowBytes()*len(inputs)*workers))
+	share := aheadBytes / (len(inputs) * workers)
 	for _, in := range inputs {
-		m.streams = append(m.streams, newStream(in, ahead))
+		m.streams = append(m.streams, newStream(in, share))
 	}
 	m.block = table.NewBlock(columns, int(m.most))
 	m.block.Grow(int(m.most))
@@ -206,12 +207,19 @@ type stream struct {
 	columns []*reading
 }
 
-func newStream(in Input, ahead int) *stream {
+// newStream returns a stream with about so many bytes of buffers.
+func newStream(in Input, bytes int) *stream {
 	s := &stream{input: in}
+	rowBytes := 0
+	for _, width := range in.File.widths {
+		rowBytes += int(width)
+	}
+	rows := min(aheadRows, bytes/rowBytes)
+	small := min(aheadSmall, bytes/len(in.File.extents))
 	for c, extent := range in.File.extents {
 		s.columns = append(s.columns, &reading{
 			file: in.File.file, extent: extent, next: -1,
-			ahead: bufio.NewReaderSize(nil, ahead*int(in.File.widths[c])),
+			ahead: bufio.NewReaderSize(nil, max(rows*int(in.File.widths[c]), small)),
 		})
 	}
 	return s

@@ -194,10 +194,11 @@ func merge(ctx context.Context, dir, out string, storage message.Storage) error 
 		return err
 	}
 	defer func() { _ = partial.Close() }() // what matters was synced
+	opened := time.Now()
 	if err := copyAll(ctx, partial, dir, events); err != nil {
 		return err
 	}
-	copied := time.Since(begun)
+	copied := time.Since(opened)
 	if !fault.Enabled { // else this is about the page cache, and ends at a crash point
 		if err := partial.Sync(); err != nil {
 			return err
