@@ -8,14 +8,15 @@ import (
 	"io"
 	"slices"
 
-	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/flate"
 )
 
 // pipeline is HDF5's filters as they are applied to one chunk after another:
 // shuffle, deflate, Fletcher32. It is used by one goroutine.
 type pipeline struct {
 	shuffled []byte
-	deflate  *zlib.Writer
+	header   [2]byte // of zlib
+	deflate  *flate.Writer
 	out      sink
 }
 
@@ -28,9 +29,9 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 func newPipeline(level int) *pipeline {
-	p := &pipeline{}
+	p := &pipeline{header: zlibHeader(level)}
 	var err error
-	if p.deflate, err = zlib.NewWriterLevel(&p.out, level); err != nil {
+	if p.deflate, err = flate.NewWriter(&p.out, level); err != nil {
 		panic("chunk: " + err.Error()) // no dataset has such a level
 	}
 	return p
@@ -40,11 +41,20 @@ func newPipeline(level int) *pipeline {
 func (p *pipeline) apply(dst, chunk []byte, element int) []byte {
 	p.shuffled = slices.Grow(p.shuffled[:0], len(chunk))[:len(chunk)]
 	shuffle(p.shuffled, chunk, element)
-	p.out.bytes = dst
+	p.out.bytes = append(dst, p.header[:]...)
 	p.deflate.Reset(&p.out)
 	_, _ = p.deflate.Write(p.shuffled) // a sink does not fail
 	_ = p.deflate.Close()
+	p.out.bytes = binary.BigEndian.AppendUint32(p.out.bytes, adler32(p.shuffled))
 	return binary.LittleEndian.AppendUint32(p.out.bytes, fletcher32(p.out.bytes[len(dst):]))
+}
+
+// zlibHeader is what comes before deflated bytes in the format of RFC 1950: a
+// window of 32 KiB, and of the level a hint.
+func zlibHeader(level int) [2]byte {
+	const method = 0x78
+	hint := [10]byte{0, 0, 1, 1, 1, 1, 2, 3, 3, 3}[level] << 6
+	return [2]byte{method, hint + byte(31-(method<<8+int(hint))%31)}
 }
 
 // inverse undoes what a pipeline does. It is used by one goroutine.
@@ -56,40 +66,44 @@ type inverse struct {
 
 // apply fills the chunk with what was filtered.
 func (p *inverse) apply(chunk, filtered []byte, element int) error {
-	end := len(filtered) - 4
-	if end < 0 {
-		return fmt.Errorf("%d bytes without a checksum", len(filtered))
+	const header, adler, fletcher = 2, 4, 4
+	end := len(filtered) - fletcher
+	if end < header+adler {
+		return fmt.Errorf("%d bytes are no deflated chunk with its checksums", len(filtered))
 	}
 	if got, want := fletcher32(filtered[:end]), binary.LittleEndian.Uint32(filtered[end:]); got != want {
 		return fmt.Errorf("its checksum is %08x, stored with it is %08x", got, want)
 	}
-	p.deflated.Reset(filtered[:end])
-	if err := p.restart(); err != nil {
-		return err
+	if method := binary.BigEndian.Uint16(filtered); method>>8&0xF != 8 || method%31 != 0 || method&0x20 != 0 {
+		return fmt.Errorf("inflate: it begins with %04x, not as zlib's format does", method)
 	}
+	p.deflated.Reset(filtered[header : end-adler])
+	p.restart()
 	p.shuffled = slices.Grow(p.shuffled[:0], len(chunk))[:len(chunk)]
 	if _, err := io.ReadFull(p.inflate, p.shuffled); err != nil {
 		return fmt.Errorf("inflate: %w", err)
 	}
 	var more [1]byte
-	if _, err := p.inflate.Read(more[:]); !errors.Is(err, io.EOF) { // it comes after zlib's own checksum
+	if _, err := p.inflate.Read(more[:]); !errors.Is(err, io.EOF) {
 		return errors.Join(errors.New("inflate: more than a chunk"), err)
+	}
+	if n := p.deflated.Len(); n > 0 {
+		return fmt.Errorf("inflate: %d bytes after the end", n)
+	}
+	if got, want := adler32(p.shuffled), binary.BigEndian.Uint32(filtered[end-adler:]); got != want {
+		return fmt.Errorf("inflate: zlib's checksum is %08x, stored is %08x", got, want)
 	}
 	unshuffle(chunk, p.shuffled, element)
 	return nil
 }
 
 // restart begins to inflate what is in deflated.
-func (p *inverse) restart() (err error) {
-	if r, ok := p.inflate.(zlib.Resetter); ok {
-		err = r.Reset(&p.deflated, nil)
+func (p *inverse) restart() {
+	if r, ok := p.inflate.(flate.Resetter); ok {
+		_ = r.Reset(&p.deflated, nil) // never an error
 	} else {
-		p.inflate, err = zlib.NewReader(&p.deflated)
+		p.inflate = flate.NewReader(&p.deflated)
 	}
-	if err != nil {
-		return fmt.Errorf("inflate: %w", err)
-	}
-	return nil
 }
 
 // shuffle puts the first bytes of all elements before all second ones, and so
@@ -192,32 +206,70 @@ func swap(a, b uint64, shift int, low uint64) (uint64, uint64) {
 	return a ^ t<<shift, b ^ t
 }
 
+// most is after how many bytes the sums of a checksum are reduced: both fit in
+// 64 bits until then.
+const most = 1 << 20
+
 // fletcher32 is the checksum of H5Z_FILTER_FLETCHER32: over 16-bit words whose
-// first byte is the high one, with sums that are folded and not reduced.
+// first byte is the high one, a last odd byte among them.
 func fletcher32(data []byte) uint32 {
-	const most = 2 * 360 // bytes until a sum must be folded
-	var a, b uint32
+	const words = 0x0000FFFF0000FFFF
+	var a, b uint64
 	for len(data) > 1 {
 		part := data[:min(len(data)&^1, most)]
 		data = data[len(part):]
-		for ; len(part) >= 8; part = part[8:] { // as below, four times
-			v := binary.BigEndian.Uint64(part)
-			w, x, y, z := uint32(v>>48), uint32(v>>32&0xFFFF), uint32(v>>16&0xFFFF), uint32(v&0xFFFF)
-			b += 4*(a+w) + 3*x + 2*y + z
-			a += w + x + y + z
+		for ; len(part) >= 16; part = part[16:] { // as below, 8 times: a product's upper half is a sum of two
+			v, w := binary.BigEndian.Uint64(part), binary.BigEndian.Uint64(part[8:])
+			v0, v1, w0, w1 := v>>16&words, v&words, w>>16&words, w&words
+			b += 8*a + (v0*0x0000000600000008+v1*0x0000000500000007+w0*0x0000000200000004+w1*0x0000000100000003)>>32
+			sum := v0 + v1 + w0 + w1
+			a += sum>>32 + sum&0xFFFFFFFF
 		}
 		for ; len(part) >= 2; part = part[2:] {
-			a += uint32(binary.BigEndian.Uint16(part))
+			a += uint64(binary.BigEndian.Uint16(part))
 			b += a
 		}
 		a, b = fold(a), fold(b)
 	}
 	if len(data) == 1 {
-		a += uint32(data[0]) << 8
+		a += uint64(data[0]) << 8
 		b += a
-		a, b = fold(a), fold(b)
 	}
-	return fold(b)<<16 | fold(a)
+	return uint32(fold(b)<<16 | fold(a)) //nolint:gosec // below 2^32
 }
 
-func fold(sum uint32) uint32 { return sum&0xFFFF + sum>>16 }
+// fold adds the 16-bit words of a sum until there is one: HDF5's 0 is that of
+// no words but zeros, and 65535 any other multiple of 65535.
+func fold(sum uint64) uint64 {
+	if sum > 0 && sum%0xFFFF == 0 {
+		return 0xFFFF
+	}
+	return sum % 0xFFFF
+}
+
+// adler32 is the checksum of zlib's format (RFC 1950): hash/adler32's takes
+// twice as long.
+func adler32(data []byte) uint32 {
+	const (
+		mod   = 65521
+		bytes = 0x00FF00FF00FF00FF
+		ones  = 0x0001000100010001
+	)
+	a, b := uint64(1), uint64(0)
+	for len(data) > 0 {
+		part := data[:min(len(data), most)]
+		data = data[len(part):]
+		for ; len(part) >= 16; part = part[16:] { // as below, 16 times: a product's highest field is a sum of four
+			v, w := binary.LittleEndian.Uint64(part), binary.LittleEndian.Uint64(part[8:])
+			v0, v1, w0, w1 := v&bytes, v>>8&bytes, w&bytes, w>>8&bytes
+			b += 16*a + (v0*0x0010000E000C000A+v1*0x000F000D000B0009+w0*0x0008000600040002+w1*0x0007000500030001)>>48
+			a += (v0 + v1 + w0 + w1) * ones >> 48
+		}
+		for _, v := range part {
+			a += uint64(v)
+			b += a
+		}
+		a, b = a%mod, b%mod
+	}
+	return uint32(b<<16 | a) //nolint:gosec // below 2^32
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	adler "hash/adler32"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -51,7 +52,7 @@ func TestShuffle(t *testing.T) {
 func TestFletcher32(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	for _, n := range []int{0, 1, 2, 3, 719, 720, 721, 722, 5000, 100_001} {
+	for _, n := range []int{0, 1, 2, 3, 15, 16, 17, 719, 720, 721, 722, 5000, 100_001, 1 << 20, 3<<20 + 1} {
 		data := noise(random, n)
 		var a, b uint64
 		for i := 0; i < n; i += 2 {
@@ -65,6 +66,36 @@ func TestFletcher32(t *testing.T) {
 		got := fletcher32(data)
 		if uint64(got&0xFFFF)%65535 != a || uint64(got>>16)%65535 != b {
 			t.Errorf("%d bytes: %08x, want %04x%04x", n, got, b, a)
+		}
+	}
+}
+
+func TestAdler32(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(8, 9))
+	for _, n := range []int{0, 1, 7, 8, 9, 5552, 100_003, 1<<20 - 1, 1<<20 + 9, 5 << 20} {
+		for name, data := range map[string][]byte{"noise": noise(random, n), "largest": bytes.Repeat([]byte{0xFF}, n)} {
+			if got, want := adler32(data), adler.Checksum(data); got != want {
+				t.Errorf("%d bytes of %s: %08x, want %08x", n, name, got, want)
+			}
+		}
+	}
+}
+
+// TestZlibHeader compares with that of another implementation.
+func TestZlibHeader(t *testing.T) {
+	t.Parallel()
+	for level := 1; level <= 9; level++ {
+		var want bytes.Buffer
+		w, err := zlib.NewWriterLevel(&want, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := zlibHeader(level); !bytes.HasPrefix(want.Bytes(), got[:]) {
+			t.Errorf("level %d: %x, want what %x begins with", level, got, want.Bytes())
 		}
 	}
 }
@@ -125,6 +156,18 @@ func BenchmarkShuffle(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			for b.Loop() {
 				shuffle(dst, src, element)
+			}
+		})
+	}
+}
+
+func BenchmarkAdler32(b *testing.B) {
+	data := make([]byte, 128<<10)
+	for name, sum := range map[string]func([]byte) uint32{"windrow": adler32, "hash": adler.Checksum} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				sum(data)
 			}
 		})
 	}
