@@ -29,8 +29,8 @@ func newInspect(a *app) *cobra.Command {
 		Use:   "inspect FILE [PATH]",
 		Short: "Show what is in an HDF5 file, whoever wrote it",
 		Long: `Show what is in an HDF5 file, whoever wrote it: groups, datasets with type,
-shape, unit, storage, size and first values, attributes, and links with where
-they lead; other files are not opened. PATH is a group or a dataset
+shape, unit, storage, size and first values, attributes, named types, and links
+with where they lead; other files are not opened. PATH is a group or a dataset
 in it; of a dataset more values are shown. What cannot be shown is told with the
 reason. Of a dataset of windrow's, how it came about is told too, from its
 attributes and the record beside it.
@@ -54,14 +54,15 @@ The file is read in a child process with limits. Exit code 5 if it cannot be.`,
 
 // inspected is a group of a file as `windrow inspect --json` prints it.
 type inspected struct {
-	Path       string             `json:"path"`
-	Attributes map[string]any     `json:"attributes,omitempty"`
-	Datasets   []inspectedDataset `json:"datasets,omitempty"`
-	Groups     []inspected        `json:"groups,omitempty"`
-	Links      []h5.Link          `json:"links,omitempty"`
-	Damaged    []string           `json:"damaged,omitempty"` // what is not shown, and why
-	Imported   []dataset.Imported `json:"imported,omitempty"`
-	Record     *merger.Record     `json:"record,omitempty"` // of the run, from beside the file
+	Path       string              `json:"path"`
+	Attributes map[string]any      `json:"attributes,omitempty"`
+	Datasets   []inspectedDataset  `json:"datasets,omitempty"`
+	Types      []foreign.NamedType `json:"types,omitempty"`
+	Groups     []inspected         `json:"groups,omitempty"`
+	Links      []h5.Link           `json:"links,omitempty"`
+	Damaged    []string            `json:"damaged,omitempty"` // what is not shown, and why
+	Imported   []dataset.Imported  `json:"imported,omitempty"`
+	Record     *merger.Record      `json:"record,omitempty"` // of the run, from beside the file
 }
 
 type inspectedDataset struct {
@@ -160,7 +161,10 @@ func (i *inspector) at(ctx context.Context, where string) (inspected, error) {
 // as a link: hard links can go in circles, as soft ones can.
 func (i *inspector) group(ctx context.Context, where string, g foreign.Group) (inspected, error) {
 	i.again(g.Address, where)
-	found := inspected{Path: where, Attributes: valuesOf(g.Attributes)}
+	found := inspected{Path: where, Attributes: valuesOf(g.Attributes), Types: g.Types}
+	if g.Unread != "" {
+		found.Damaged = append(found.Damaged, "its attributes cannot be read: "+g.Unread)
+	}
 	for _, name := range g.Damaged {
 		found.Damaged = append(found.Damaged, name+": cannot be opened")
 	}
@@ -380,6 +384,8 @@ func valuesOf(attributes []h5.Attribute) map[string]any {
 
 func whyUnshown(at h5.Attribute) string {
 	switch {
+	case at.Unread != "":
+		return at.Unread
 	case at.Null:
 		return "null"
 	case at.Other != "":
@@ -415,6 +421,9 @@ func (g *inspected) show(w *tabwriter.Writer) {
 		if len(g.Datasets) == 1 {
 			printAttributes(w, "    ", d.Attributes)
 		}
+	}
+	for _, t := range g.Types {
+		fmt.Fprintf(w, "  %s\tnamed type %s\n", t.Name, message.FirstLine(t.Type, shownType))
 	}
 	for _, l := range g.Links {
 		fmt.Fprintf(w, "  %s\t%s\n", l.Name, linkWords(l))

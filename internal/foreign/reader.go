@@ -292,10 +292,18 @@ type Group struct {
 	Attributes []h5.Attribute `json:"attributes,omitempty"`
 	Datasets   []Dataset      `json:"datasets,omitempty"`
 	Groups     []string       `json:"groups,omitempty"`
+	Types      []NamedType    `json:"types,omitempty"`    // of Describe
 	Damaged    []string       `json:"damaged,omitempty"`  // what cannot be opened
 	Links      []h5.Link      `json:"links,omitempty"`    // that lead to nothing in the file
 	Followed   []h5.Link      `json:"followed,omitempty"` // soft links to what is in the file
 	Address    uint64         `json:"address,omitempty"`  // of Describe: equal for names of the same object; 0: unknown
+	Unread     string         `json:"unread,omitempty"`   // of Describe: why there are no attributes
+}
+
+// NamedType is a type that is kept under a name, for datasets to be of.
+type NamedType struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
 }
 
 // Lacks says that a dataset is not in the group.

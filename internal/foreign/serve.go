@@ -210,7 +210,10 @@ func checkFile(ctx context.Context, q question) (found Checked, err error) {
 		return Check(q.Path, q.Required)
 	}
 	if unreadable != nil && unreadable.Object == "windrow_format" { // which would tell whose file it is
-		return Checked{}, fmt.Errorf("the header of its root cannot be read: %w", inWords(err))
+		if zeros, _ := rootIsZero(q.Path); zeros {
+			return Checked{}, errNoRoot
+		}
+		return Checked{}, rootUnread(inWords(err))
 	}
 	if errors.Is(err, dataset.ErrCorrupt) { // which the verdict says
 		err = errors.New(strings.TrimPrefix(err.Error(), dataset.ErrCorrupt.Error()+": "))
@@ -243,8 +246,13 @@ func list(q question) (g Group, err error) {
 	g.Groups, g.Damaged, g.Links, g.Followed = members.Groups, members.Damaged, members.Links, members.Followed
 	if q.Fully {
 		g.Address, _ = f.Address(group) // 0: unknown
+		g.Types = typesOf(f, group, members.Types)
 	}
-	if g.Attributes, err = f.Attributes(group); err != nil {
+	g.Attributes, err = attributesOf(f, group, q.Fully)
+	if err != nil && q.Fully {
+		g.Unread, err = inWords(err).Error(), nil
+	}
+	if err != nil {
 		return g, fmt.Errorf("attributes of group %s cannot be read: %w", group, inWords(err))
 	}
 	for _, name := range members.Datasets {
@@ -259,6 +267,29 @@ func list(q question) (g Group, err error) {
 		g.Datasets = append(g.Datasets, d)
 	}
 	return g, nil
+}
+
+func typesOf(f *h5.File, group string, names []string) (types []NamedType) {
+	for _, name := range names {
+		t, err := f.NamedType(strings.TrimSuffix(group, "/") + "/" + name)
+		if err != nil {
+			t = inWords(err).Error()
+		}
+		types = append(types, NamedType{name, t})
+	}
+	return types
+}
+
+// attributesOf returns attributes: only with their values, unless all that there
+// are should be shown.
+func attributesOf(f *h5.File, path string, fully bool) ([]h5.Attribute, error) {
+	attributes, err := f.Attributes(path)
+	for _, a := range attributes {
+		if a.Unread != "" && !fully {
+			return nil, fmt.Errorf("attribute %s: %s", a.Name, a.Unread)
+		}
+	}
+	return attributes, err
 }
 
 func describe(f *h5.File, path string, fully bool) (about Dataset, err error) {
@@ -287,7 +318,7 @@ func describe(f *h5.File, path string, fully bool) (about Dataset, err error) {
 			return about, err
 		}
 	}
-	about.Attributes, err = f.Attributes(path)
+	about.Attributes, err = attributesOf(f, path, fully)
 	return about, err
 }
 

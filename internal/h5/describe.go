@@ -1,6 +1,7 @@
 package h5
 
 /*
+#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
@@ -62,6 +63,21 @@ func (d *Dataset) Null() bool {
 func (d *Dataset) TypeName() (name string, err error) {
 	err = callOn(d.dataset, "read the type of", d.name, func(id C.hid_t) error {
 		stored := C.H5Dget_type(id)
+		if stored < 0 {
+			return errNoReason
+		}
+		name = nameAndClose(stored, 0)
+		return nil
+	})
+	return name, err
+}
+
+// NamedType names the type that is kept at path.
+func (f *File) NamedType(path string) (name string, err error) {
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	err = callOn(f.file, "read the type", path, func(id C.hid_t) error {
+		stored := C.H5Topen2(id, p, C.H5P_DEFAULT)
 		if stored < 0 {
 			return errNoReason
 		}

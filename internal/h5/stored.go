@@ -345,6 +345,7 @@ func (d *Dataset) Chunks(most int) (chunks Chunks, err error) {
 // Members are the names in a group, each in the order of the alphabet.
 type Members struct {
 	Datasets, Groups []string
+	Types            []string // that are kept under a name
 	Damaged          []string // what cannot be opened
 	Links            []Link   // that lead to nothing in the file
 	Followed         []Link   // soft links to what is in the file
@@ -369,7 +370,7 @@ func (l Link) String() string {
 }
 
 // Members lists a group. A soft link to a dataset counts as the dataset; one to a
-// group counts only as a link. A named type is left out.
+// group counts only as a link.
 func (f *File) Members(group string) (m Members, err error) {
 	g := C.CString(group)
 	defer C.free(unsafe.Pointer(g))
@@ -394,6 +395,8 @@ func (f *File) Members(group string) (m Members, err error) {
 			m.Datasets = append(m.Datasets, name)
 		case 'g':
 			m.Groups = append(m.Groups, name)
+		case 't':
+			m.Types = append(m.Types, name)
 		case '?':
 			m.Damaged = append(m.Damaged, name)
 		case 'e', 's':
@@ -421,6 +424,8 @@ type Attribute struct {
 	Shape []int64  `json:"shape,omitempty"`
 	Bytes []byte   `json:"bytes,omitempty"` // of all elements, little-endian
 	Texts [][]byte `json:"texts,omitempty"` // of type VarText
+
+	Unread string `json:"unread,omitempty"` // why its value cannot be read
 }
 
 // Limits of what is read of attributes.
@@ -430,27 +435,48 @@ const (
 	maxAttributeName     = 1 << 10
 )
 
-// Attributes returns the attributes of the group or dataset at path.
+// Attributes returns the attributes of the group or dataset at path, those too
+// whose values cannot be read.
 func (f *File) Attributes(path string) ([]Attribute, error) {
+	n := C.int(0)
+	if err := f.object(path, func(object C.hid_t) error {
+		if n = C.h5_attributes(object); n < 0 {
+			return errNoReason
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var attributes []Attribute
+	for i := range min(n, maxAttributes) {
+		var a Attribute
+		err := f.object(path, func(object C.hid_t) (err error) {
+			a, err = readAttribute(object, i)
+			return err
+		})
+		if e, ok := errors.AsType[*Error](err); ok && a.Name != "" {
+			a.Unread, err = e.Reason, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		attributes = append(attributes, a)
+	}
+	return attributes, nil
+}
+
+// object hands the open group or dataset at path to do.
+func (f *File) object(path string, do func(object C.hid_t) error) error {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
-	var attributes []Attribute
-	err := callOn(f.file, "read attributes of", path, func(id C.hid_t) error {
+	return callOn(f.file, "read attributes of", path, func(id C.hid_t) error {
 		object := C.h5_open_object(id, p)
 		if object < 0 {
 			return errNoReason
 		}
 		defer C.h5_close_object(object)
-		for i := range min(C.h5_attributes(object), maxAttributes) {
-			a, err := readAttribute(object, i)
-			if err != nil {
-				return err
-			}
-			attributes = append(attributes, a)
-		}
-		return nil
+		return do(object)
 	})
-	return attributes, err
 }
 
 func readAttribute(object C.hid_t, i C.int) (a Attribute, err error) {
