@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -226,7 +227,7 @@ func newStream(in Input, bytes int) *stream {
 }
 
 func (s *stream) begin(part message.Range) {
-	s.tasks = newCursor(s.input.File.tasks, s.input.Tasks, part)
+	s.tasks = newCursor(s.input, part)
 }
 
 // next goes to the next run, if there is one.
@@ -296,15 +297,18 @@ type cursor struct {
 	row       int64 // of the first task of has
 }
 
-func newCursor(has, want message.Ranges, part message.Range) cursor {
-	c := cursor{has: has, want: want, part: part}
-	for len(c.has) > 0 && c.has[0].Last < part.First {
-		c.drop()
-	}
-	for len(c.want) > 0 && c.want[0].Last < part.First {
-		c.want = c.want[1:]
+func newCursor(in Input, part message.Range) cursor {
+	has, want := firstOf(in.File.tasks, part), firstOf(in.Tasks, part)
+	c := cursor{has: in.File.tasks[has:], want: in.Tasks[want:], part: part}
+	if has < len(in.File.starts) {
+		c.row = in.File.starts[has]
 	}
 	return c
+}
+
+// firstOf returns the number of the first range that is not before the part.
+func firstOf(tasks message.Ranges, part message.Range) int {
+	return sort.Search(len(tasks), func(i int) bool { return tasks[i].Last >= part.First })
 }
 
 // drop goes past the first range of has.

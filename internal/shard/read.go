@@ -52,6 +52,7 @@ func FlawOf(err error) message.Flaw {
 type File struct {
 	file    *os.File
 	tasks   message.Ranges  // of the rows, in their order
+	starts  []int64         // the row that each range begins with
 	extents []column.Extent // of the columns
 	widths  []int64         // bytes of a row in them
 	digests []byte          // of the rows, as in the file
@@ -98,6 +99,11 @@ func (f *File) locate(e *message.Shard, columns table.Columns) error {
 	}
 	if len(e.Offsets) != len(columns) {
 		return damaged(message.FlawContent, "%d columns were announced, the run has %d", len(e.Offsets), len(columns))
+	}
+	row := int64(0)
+	for _, tasks := range e.Rows {
+		f.starts = append(f.starts, row)
+		row += tasks.Last - tasks.First + 1
 	}
 	for c, offset := range e.Offsets {
 		width := int64(columns[c].RowBytes())

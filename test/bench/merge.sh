@@ -3,7 +3,7 @@
 #
 #   bash test/bench/merge.sh [rounds]
 #
-# It needs 7 GB in $TMPDIR, memory for as much page cache, and what `bash test.sh` installs.
+# It needs 14 GB in $TMPDIR, memory for as much page cache, and what `bash test.sh` installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/setup.sh
@@ -55,7 +55,8 @@ END
 }
 
 # measure NAME OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output. It begins with
-# nothing to be written to the disk: else a contender waits for what the one before has left.
+# nothing to be written to the disk: else a contender waits for what the one before has left. And with the memory of its own output
+# of the round before, just freed: other may be none that the host of a virtual machine has given yet, and costs more than a merge.
 measure() {
   local name=$1 output=$2
   shift 2
@@ -76,7 +77,6 @@ for ((round = 1; round <= rounds; round++)); do
   measure packed packed.h5 packed blocks packed.h5 gzip
   measure h5gzip h5.h5 /usr/bin/python3 "$h5merge" gzip h5.h5 blocks/*.h5
   measure repack repacked.h5 repack contiguous.h5
-  rm -f copy h5.h5 gzip.h5 packed.h5 random.h5 repacked.h5
 done
 
 # median FILE COLUMN, or nothing where a contender has no such figure
