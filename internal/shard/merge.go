@@ -281,6 +281,9 @@ func (r *reading) seek(at int64) {
 func (r *reading) fill(p []byte) error {
 	n, err := io.ReadFull(r.ahead, p)
 	r.next += int64(n)
+	if err == nil { // for each row
+		return nil
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errShorter
 	}
