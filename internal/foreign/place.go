@@ -163,7 +163,15 @@ var filterNames = map[int]string{
 	h5.Deflate: "gzip", h5.Shuffle: "shuffle", h5.Fletcher32: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2",
 }
 
-var errBeyond = errors.New("it lies beyond the end of the file")
+var (
+	errBeyond   = errors.New("it lies beyond the end of the file")
+	errOnHeader = errors.New("it lies on top of the file's own header")
+)
+
+// leastHeader is how many bytes of its own an HDF5 file begins with, at least. What
+// seems to lie there has lost its address to zeros, which libhdf5 takes for values
+// that nobody wrote, without an error.
+const leastHeader = 48
 
 // addPiece adds the values of a dataset that is in one piece, if they have a place
 // of their own.
@@ -180,6 +188,9 @@ func (p *places) addPiece(name string, d *h5.Dataset) error {
 		bytes *= uint64(max(0, n))
 	}
 	if at, err := d.Offset(); err == nil && bytes > 0 {
+		if at < leastHeader {
+			return errOnHeader
+		}
 		p.found = append(p.found, place{name, piece, uint64(at), uint64(at) + bytes, 0}) //nolint:gosec // not negative
 	}
 	return nil
@@ -188,6 +199,9 @@ func (p *places) addPiece(name string, d *h5.Dataset) error {
 func (p *places) judge(c h5.Chunk, filters []h5.Filter, raw uint64) error {
 	if c.Number == h5.NoChunk {
 		return errors.New("the dataset has no such chunk")
+	}
+	if c.Address < leastHeader {
+		return errOnHeader
 	}
 	if c.Address > p.size || c.Bytes > p.size-c.Address {
 		return errBeyond

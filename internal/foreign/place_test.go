@@ -70,6 +70,7 @@ func TestChunksThatNoLibraryStores(t *testing.T) {
 		"not shuffled":           {level: 1, skipped: 1, want: "dataset aep: the chunk of row 32: it seems not to be shuffled"},
 		"short":                  {size: 255, want: "dataset aep: the chunk of row 32: it has 255 bytes"},
 		"beyond the end":         {address: func([]h5.Chunk) uint64 { return 1 << 40 }, want: "dataset aep: the chunk of row 32: it lies beyond the end of the file"},
+		"of a lost address":      {address: func([]h5.Chunk) uint64 { return 0 }, want: "dataset aep: the chunk of row 32: it lies on top of the file's own header"},
 		"of other rows":          {row: 64, want: "dataset aep: the chunk of row 64: it is there twice", alsoUnreadable: 64},
 		"of no rows":             {row: 320, want: "dataset aep: the chunk of row 320: the dataset has no such chunk"},
 		"another's":              {address: func(chunks []h5.Chunk) uint64 { return chunks[2].Address }, want: "dataset aep: two chunks lie on top of each other", alsoUnreadable: 64},
