@@ -191,7 +191,7 @@ func (p *places) addPiece(name string, d *h5.Dataset) error {
 		if at < leastHeader {
 			return errOnHeader
 		}
-		p.found = append(p.found, place{name, piece, uint64(at), uint64(at) + bytes, 0}) //nolint:gosec // not negative
+		p.found = append(p.found, place{name, piece, uint64(at), uint64(at) + bytes, 0})
 	}
 	return nil
 }
