@@ -70,6 +70,20 @@ func TestFletcher32(t *testing.T) {
 	}
 }
 
+// TestFletcher32OfMultiples is of the sums that are multiples of 65535: libhdf5
+// stores 0 only for zeros.
+func TestFletcher32OfMultiples(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{2, 16, 720, 1<<20 + 2} {
+		if got := fletcher32(bytes.Repeat([]byte{0xFF}, n)); got != 0xFFFFFFFF {
+			t.Errorf("%d bytes 0xFF: %08x, want ffffffff", n, got)
+		}
+		if got := fletcher32(make([]byte, n)); got != 0 {
+			t.Errorf("%d zeros: %08x, want 0", n, got)
+		}
+	}
+}
+
 func TestAdler32(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(8, 9))
