@@ -13,9 +13,9 @@ die() {
   exit 1
 }
 
-# step TITLE COMMAND...: runs the command, says how long it took, and shows its output only if it failed.
+# step TITLE COMMAND...: runs the command, says how long it took, and shows its output, which it leaves in $output, only if it failed.
 step() {
-  local title=$1 begun=$SECONDS status=0 output
+  local title=$1 begun=$SECONDS status=0
   shift
   printf '%s ... ' "$title" >&2
   output=$("$@" 2>&1) || status=$?

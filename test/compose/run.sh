@@ -18,7 +18,7 @@ fi
 
 export COMPOSE_PROJECT_NAME=windrow-test-$$ WINDROW_IMAGE=windrow-test-$$
 export COMPOSE_PROGRESS=quiet SPEC=campaign/spec.yaml WORKERS=2
-windrow=$PWD/bin/windrow work=$(mktemp -d) current=setup
+windrow=$PWD/bin/windrow work=$(mktemp -d) current=setup reason='a command failed'
 cluster=docker-compose.yml:docker-compose.cluster.yml
 log=$work/log
 
@@ -26,8 +26,9 @@ clean() {
   local status=$?
   trap - EXIT
   if ((status)); then
-    say "compose tests: $current FAILED; the last lines of its log:"
+    say "compose tests: the last lines of the log of $current:"
     tail -n 60 "$log" >&2
+    say "compose tests: $current FAILED: $reason" # last, where a summary looks for it
   fi
   COMPOSE_FILE=$cluster compose --profile tools down --volumes --timeout 5 >/dev/null 2>&1 || true
   docker image rm --force "$WINDROW_IMAGE" >/dev/null 2>&1 || true
@@ -44,7 +45,8 @@ compose() { (cd "$work/repo" && timeout --kill-after=30 180 docker compose "$@")
 quietly() { "$@" >>"$log" 2>&1; }
 
 fail() {
-  say "compose tests: $current: $*"
+  reason=$*
+  say "compose tests: $current: $reason"
   exit 1
 }
 
@@ -183,7 +185,7 @@ test_foreign_out() {
 # calm_of NAME: the sha256 of the spec's dataset by windrow run.
 calm_of() {
   mkdir -p "$work/calm"
-  (cd "$work/calm" && "$windrow" run "$work/repo/campaign/$1.yaml" --workers 1 >>"$log" 2>&1) || fail "windrow run fails"
+  (cd "$work/calm" && "$windrow" run "$work/repo/campaign/$1.yaml" --workers 4 >>"$log" 2>&1) || fail "windrow run fails"
   local output=$1
   [[ $1 != spec ]] || output=out
   sha256sum <"$work/calm/$output.h5"
@@ -201,7 +203,7 @@ version: 1
 name: storm
 seed: 7
 tasks: {matrix: {farm: 1..40, layout: 1..30}}
-simulator: {sleep: {duration: 10ms}}
+simulator: {sleep: {duration: 25ms}}
 queue: {ack_wait: 2s, shard_seconds: 0.5}
 output: {file: out.h5}
 SPEC
