@@ -17,17 +17,16 @@ import (
 
 // Partial is a dataset that is being put together. Only one process may have
 // it: the caller holds a lock. It keeps 8 bytes in memory for each task of the
-// run. Copy, Forget, Has and Copied may be called by several goroutines at once, the
-// other methods only while nothing else is.
+// run. Forget, Has and Copied may be called by several goroutines at once, and
+// beside Copy, the other methods only while nothing else is.
 type Partial struct {
 	out    string
 	form   Form
 	header header
 	canvas *canvas
 
-	writing sync.Mutex // to the canvas
-	noting  sync.Mutex // in the checkpoint
-	rows    *checkpoint
+	noting sync.Mutex // in the checkpoint
+	rows   *checkpoint
 }
 
 func partialPath(out string) string    { return out + ".partial" }
@@ -177,8 +176,10 @@ func (p *Partial) Copied() int64 {
 }
 
 // Copy puts the rows of the block, which have these digests, into place: fastest
-// if their tasks ascend. A row is durable after the next Sync. No two calls at
-// once may copy the same row.
+// if their tasks ascend. A row is durable after the next Sync. One goroutine at a
+// time may call it: a window of the file must not change while it is read and
+// written again, and two writers of one file only wait for each other in the
+// kernel, at the expense of both cores.
 func (p *Partial) Copy(rows *table.Block, digests []uint64) error {
 	pieces := piecesOf(rows)
 	for _, piece := range pieces {
@@ -206,12 +207,8 @@ func (p *Partial) Forget(tasks message.Ranges) {
 	}
 }
 
-// write brings the pieces to their places. One call at a time does so: a window
-// must not change while it is read and written again, and two writers of one
-// file only wait for each other in the kernel, at the expense of both cores.
+// write brings the pieces to their places.
 func (p *Partial) write(rows *table.Block, pieces []piece) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
 	for c, column := range rows.Columns() {
 		if err := p.canvas.scatter(c, rows, pieces); err != nil {
 			return fmt.Errorf("write %d rows of %s: %w", rows.Len(), column.Name, err)

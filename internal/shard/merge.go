@@ -40,6 +40,9 @@ const (
 	// partBytes is about how many bytes of rows a goroutine merges before it
 	// takes the next part: not few, as it begins by reading ahead in all files.
 	partBytes = 64 << 20
+	// blocks is how many blocks a goroutine has: it fills one more while it
+	// would have to wait until another goroutine's are visited.
+	blocks = 2
 	// aheadRows is of how many rows a column of a file is read at once, of more
 	// where that is less than aheadSmall. aheadBytes is what all columns of all
 	// files may come to, for all goroutines: larger rows are read one by one.
@@ -54,7 +57,7 @@ const (
 // Each row has the announced digest and task. No two inputs may have a task in
 // common.
 //
-// visit is called by several goroutines at once, in no order, and must not keep
+// visit is called by one goroutine at a time, in no order, and must not keep
 // what it is given. The error is that of visit, or of ctx. An input that cannot
 // be read to its end is left alone, and is in the map with an ErrDamaged or an
 // error of the file system; some of its rows may have been visited.
@@ -63,15 +66,16 @@ func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit fun
 	workers := min(len(parts), runtime.GOMAXPROCS(0))
 	var taken atomic.Int64
 	broken := &failures{files: map[*File]error{}}
+	visits := &visits{visit: visit}
 	group, ctx := errgroup.WithContext(ctx)
 	for range workers {
 		group.Go(func() error {
-			m := newMerging(columns, inputs, workers, visit)
-			m.broken = broken
+			m := newMerging(columns, inputs, workers, visits, broken)
 			for {
 				n := taken.Add(1)
 				if n > int64(len(parts)) {
-					return nil
+					_, err := visits.all(m.full, true)
+					return err
 				}
 				if err := m.merge(ctx, parts[n-1]); err != nil {
 					return err
@@ -81,6 +85,35 @@ func Merge(ctx context.Context, columns table.Columns, inputs []Input, visit fun
 	}
 	err := group.Wait()
 	return broken.files, err
+}
+
+// visits lets one goroutine at a time visit its rows.
+type visits struct {
+	mu    sync.Mutex
+	visit func(*table.Block, []uint64) error
+}
+
+// all visits the blocks: now if nobody else does, or else as soon as nobody does
+// if it is to wait for that.
+func (v *visits) all(full []*filled, wait bool) (done bool, err error) {
+	if wait {
+		v.mu.Lock()
+	} else if !v.mu.TryLock() {
+		return false, nil
+	}
+	defer v.mu.Unlock()
+	for _, f := range full {
+		if err := v.visit(f.block, f.digests); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// filled is a block of rows with their digests.
+type filled struct {
+	block   *table.Block
+	digests []uint64
 }
 
 // failures are the inputs that could not be read to their end.
@@ -125,25 +158,39 @@ func partsOf(inputs []Input, rowBytes int64) (parts []message.Range) {
 // merging is what one goroutine merges with.
 type merging struct {
 	streams []*stream
-	block   *table.Block
-	digests []uint64 // of its rows
-	most    int64    // rows of a block
-	visit   func(*table.Block, []uint64) error
+	most    int64     // rows of a block
+	next    *filled   // where the next rows go to
+	full    []*filled // what waits to be visited
+	spare   []*filled
 
+	visits *visits
 	broken *failures
 }
 
 // newMerging returns what one of so many workers merges with.
-func newMerging(columns table.Columns, inputs []Input, workers int, visit func(*table.Block, []uint64) error) *merging {
-	m := &merging{most: int64(max(1, blockBytes/columns.RowBytes())), visit: visit}
+func newMerging(columns table.Columns, inputs []Input, workers int, v *visits, broken *failures) *merging {
+	m := &merging{most: int64(max(1, blockBytes/columns.RowBytes())), visits: v, broken: broken}
 	share := aheadBytes / (len(inputs) * workers)
 	for _, in := range inputs {
 		m.streams = append(m.streams, newStream(in, share))
 	}
-	m.block = table.NewBlock(columns, int(m.most))
-	m.block.Grow(int(m.most))
-	m.digests = make([]uint64, m.most)
+	for range blocks {
+		f := &filled{table.NewBlock(columns, int(m.most)), make([]uint64, m.most)}
+		f.block.Grow(int(m.most))
+		m.spare = append(m.spare, f)
+	}
+	m.next = m.another()
 	return m
+}
+
+// another takes a block to be filled from those that are spare.
+func (m *merging) another() *filled {
+	last := len(m.spare) - 1
+	f := m.spare[last]
+	m.spare = m.spare[:last]
+	f.block.Truncate(int(m.most))
+	f.digests = f.digests[:m.most]
+	return f
 }
 
 // merge merges the tasks of a part.
@@ -158,7 +205,7 @@ func (m *merging) merge(ctx context.Context, part message.Range) error {
 	for len(left) > 0 {
 		s, until := lowest(left)
 		n := min(s.run.n, until-s.run.first, m.most-rows)
-		err := s.take(m.block, m.digests, rows, n)
+		err := s.take(m.next.block, m.next.digests, rows, n)
 		if err != nil {
 			m.broken.add(s.input.File, err)
 		} else {
@@ -173,13 +220,28 @@ func (m *merging) merge(ctx context.Context, part message.Range) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		m.block.Truncate(int(rows))
-		if err := m.visit(m.block, m.digests[:rows]); err != nil {
+		if err := m.visit(rows); err != nil {
 			return err
 		}
-		m.block.Truncate(int(m.most))
 		rows = 0
 	}
+	return nil
+}
+
+// visit has so many rows of the block visited, now or with a later one: while
+// others visit theirs, there is another block to fill.
+func (m *merging) visit(rows int64) error {
+	m.next.block.Truncate(int(rows))
+	m.next.digests = m.next.digests[:rows]
+	m.full = append(m.full, m.next)
+	done, err := m.visits.all(m.full, len(m.spare) == 0)
+	if err != nil {
+		return err
+	}
+	if done {
+		m.spare, m.full = append(m.spare, m.full...), m.full[:0]
+	}
+	m.next = m.another()
 	return nil
 }
 

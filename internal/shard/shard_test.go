@@ -99,16 +99,18 @@ func read(tb testing.TB, path string, e *message.Shard) (*table.Block, error) {
 // merge returns the rows of all inputs in one block, ascending by their tasks.
 func merge(tb testing.TB, inputs ...shard.Input) (*table.Block, error) {
 	tb.Helper()
-	var mu sync.Mutex
+	var visiting sync.Mutex
 	var blocks []*table.Block
 	broken, err := shard.Merge(tb.Context(), columns(), inputs, func(rows *table.Block, digests []uint64) error {
+		if !visiting.TryLock() {
+			return errors.New("two visits at once")
+		}
+		defer visiting.Unlock()
 		some := table.NewBlock(columns(), rows.Len())
 		add(some, rows)
 		if !slices.Equal(digests, some.Digests()) {
 			return errors.New("other digests than those of the rows")
 		}
-		mu.Lock()
-		defer mu.Unlock()
 		blocks = append(blocks, some)
 		return nil
 	})
