@@ -99,13 +99,16 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func flip(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: flip file")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: flip file [percent]")
 	}
-	path := ts.MkAbs(args[0])
+	path, percent := ts.MkAbs(args[0]), 50
 	data, err := os.ReadFile(path)
+	if err == nil && len(args) == 2 {
+		percent, err = strconv.Atoi(args[1])
+	}
 	ts.Check(err)
-	data[len(data)/2] ^= 1
+	data[len(data)*percent/100] ^= 1
 	ts.Check(os.WriteFile(path, data, 0o600))
 }
 

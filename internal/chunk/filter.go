@@ -18,7 +18,19 @@ type pipeline struct {
 	header   [2]byte // of zlib
 	deflate  *flate.Writer
 	out      sink
+	runs     runs
 }
+
+// method is how the chunks of a stretch are deflated: for runs where that makes
+// the first of them about as small. So equal chunks are equal bytes, whoever
+// deflates them, and the choice costs little.
+type method struct {
+	chosen chan struct{} // closed when it is
+	runs   bool
+}
+
+// stretch is for how many chunks a method is chosen.
+const stretch = 64
 
 // sink is a slice to which is written.
 type sink struct{ bytes []byte }
@@ -37,16 +49,41 @@ func newPipeline(level int) *pipeline {
 	return p
 }
 
-// apply appends the chunk, filtered, to dst.
-func (p *pipeline) apply(dst, chunk []byte, element int) []byte {
+// apply appends the chunk, filtered, to dst. There is a method where speed is
+// all, and the first chunk of a stretch chooses it.
+func (p *pipeline) apply(dst, chunk []byte, element int, m *method, chooses bool) []byte {
 	p.shuffled = slices.Grow(p.shuffled[:0], len(chunk))[:len(chunk)]
 	shuffle(p.shuffled, chunk, element)
-	p.out.bytes = append(dst, p.header[:]...)
+	if m != nil && !chooses {
+		<-m.chosen
+	}
+	filtered := append(dst, p.header[:]...)
+	switch {
+	case m != nil && chooses:
+		searched := len(p.search(filtered)) - len(filtered)
+		start := len(filtered)
+		filtered = p.runs.deflate(filtered, p.shuffled, element)
+		if m.runs = len(filtered)-start <= searched+searched/stretch; !m.runs {
+			filtered = p.search(filtered[:start])
+		}
+		close(m.chosen)
+	case m != nil && m.runs:
+		filtered = p.runs.deflate(filtered, p.shuffled, element)
+	default:
+		filtered = p.search(filtered)
+	}
+	filtered = binary.BigEndian.AppendUint32(filtered, adler32(p.shuffled))
+	return binary.LittleEndian.AppendUint32(filtered, fletcher32(filtered[len(dst):]))
+}
+
+// search appends what is shuffled to dst, deflated with a search for sequences
+// that come again.
+func (p *pipeline) search(dst []byte) []byte {
+	p.out.bytes = dst
 	p.deflate.Reset(&p.out)
 	_, _ = p.deflate.Write(p.shuffled) // a sink does not fail
 	_ = p.deflate.Close()
-	p.out.bytes = binary.BigEndian.AppendUint32(p.out.bytes, adler32(p.shuffled))
-	return binary.LittleEndian.AppendUint32(p.out.bytes, fletcher32(p.out.bytes[len(dst):]))
+	return p.out.bytes
 }
 
 // zlibHeader is what comes before deflated bytes in the format of RFC 1950: a

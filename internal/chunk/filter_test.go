@@ -114,6 +114,13 @@ func TestZlibHeader(t *testing.T) {
 	}
 }
 
+// made returns a method that has been chosen.
+func made(runs bool) *method {
+	m := &method{chosen: make(chan struct{}), runs: runs}
+	close(m.chosen)
+	return m
+}
+
 // TestPipelineIsUndone inflates chunks with another implementation.
 func TestPipelineIsUndone(t *testing.T) {
 	t.Parallel()
@@ -121,26 +128,30 @@ func TestPipelineIsUndone(t *testing.T) {
 	for level := 1; level <= 9; level++ {
 		p := newPipeline(level)
 		for _, n := range []int{8, 800, 80_000, 240_000} {
-			chunk := noise(random, n)
-			filtered := p.apply(nil, chunk, 8)
-			deflated, sum := filtered[:len(filtered)-4], binary.LittleEndian.Uint32(filtered[len(filtered)-4:])
-			if sum != fletcher32(deflated) {
-				t.Errorf("level %d, %d bytes: checksum %08x, want %08x", level, n, sum, fletcher32(deflated))
-			}
-			r, err := zlib.NewReader(bytes.NewReader(deflated))
-			if err != nil {
-				t.Fatal(err)
-			}
-			shuffled, err := io.ReadAll(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := make([]byte, n)
-			shuffle(want, chunk, 8)
-			if !bytes.Equal(shuffled, want) {
-				t.Errorf("level %d, %d bytes: inflated to something else", level, n)
+			for _, m := range []*method{nil, made(false), made(true)} {
+				chunk := noise(random, n)
+				mustBeUndone(t, p.apply(nil, chunk, 8, m, false), chunk)
 			}
 		}
+	}
+}
+
+func mustBeUndone(t *testing.T, filtered, chunk []byte) {
+	t.Helper()
+	deflated, sum := filtered[:len(filtered)-4], binary.LittleEndian.Uint32(filtered[len(filtered)-4:])
+	if sum != fletcher32(deflated) {
+		t.Errorf("%d bytes: checksum %08x, want %08x", len(chunk), sum, fletcher32(deflated))
+	}
+	r, err := zlib.NewReader(bytes.NewReader(deflated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, shuffled(chunk, 8)) {
+		t.Errorf("%d bytes: inflated to something else", len(chunk))
 	}
 }
 
@@ -154,12 +165,37 @@ func TestPipelineForgets(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, uint64(level)))
 			used := newPipeline(level)
 			for i := range 15 {
-				chunk := noise(random, 8*(1+random.IntN(9_000)))
-				if got, want := used.apply(nil, chunk, 8), newPipeline(level).apply(nil, chunk, 8); !bytes.Equal(got, want) {
+				chunk, m := noise(random, 8*(1+random.IntN(9_000))), made(i%2 == 1)
+				if got, want := used.apply(nil, chunk, 8, m, false), newPipeline(level).apply(nil, chunk, 8, m, false); !bytes.Equal(got, want) {
 					t.Fatalf("chunk %d, %d bytes: %d bytes after other chunks, %d from a fresh pipeline", i, len(chunk), len(got), len(want))
 				}
 			}
 		})
+	}
+}
+
+// TestFirstChunkChooses is of data without sequences that come again, and of
+// some that is nothing else.
+func TestFirstChunkChooses(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(13, 14))
+	other := make([]byte, 8*16_200) // as its planes, again and again the same
+	shuffle8(other, bytes.Repeat(noise(random, 405), 320), 16_200)
+	for name, c := range map[string]struct {
+		chunk []byte
+		runs  bool
+	}{
+		"layouts": {layouts(random, 81), true}, "sequences": {other, false},
+	} {
+		p, m := newPipeline(1), &method{chosen: make(chan struct{})}
+		chosen := p.apply(nil, c.chunk, 8, m, true)
+		mustBeUndone(t, chosen, c.chunk)
+		if m.runs != c.runs {
+			t.Errorf("%s: runs %v, want %v", name, m.runs, c.runs)
+		}
+		if next := p.apply(nil, c.chunk, 8, m, false); !bytes.Equal(next, chosen) {
+			t.Errorf("%s: the same chunk after it is other bytes", name)
+		}
 	}
 }
 

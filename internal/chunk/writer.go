@@ -60,17 +60,20 @@ type Writer struct {
 // column is a dataset that is being written.
 type column struct {
 	dataset *h5.Dataset
-	element int    // bytes of an element
-	rows    int64  // of a chunk
-	bytes   int    // of a chunk
-	first   int64  // row that the next chunk begins with
-	next    []byte // the beginning of that chunk
+	element int     // bytes of an element
+	rows    int64   // of a chunk
+	bytes   int     // of a chunk
+	first   int64   // row that the next chunk begins with
+	next    []byte  // the beginning of that chunk
+	method  *method // of its stretch, at the lowest level
 }
 
 // job is one chunk on its way.
 type job struct {
 	column   *column
 	first    int64
+	method   *method
+	chooses  bool // the method
 	raw      []byte
 	filtered []byte
 	ready    chan struct{} // has an element when filtered is complete
@@ -132,6 +135,10 @@ func (w *Writer) submit(ctx context.Context, c *column) error {
 		panic("chunk: the pool holds jobs only")
 	}
 	j.column, j.first = c, c.first
+	if j.chooses = c.first/c.rows%stretch == 0; j.chooses && w.level == 1 {
+		c.method = &method{chosen: make(chan struct{})}
+	}
+	j.method = c.method
 	j.raw, c.next = c.next, j.raw[:0]
 	c.first += c.rows
 	w.ordered <- j
@@ -148,7 +155,7 @@ func (w *Writer) filter() {
 		if w.level == 0 {
 			j.raw, j.filtered = j.filtered, j.raw
 		} else {
-			j.filtered = p.apply(j.filtered[:0], j.raw, j.column.element)
+			j.filtered = p.apply(j.filtered[:0], j.raw, j.column.element, j.method, j.chooses)
 		}
 		j.ready <- struct{}{}
 	}

@@ -173,6 +173,63 @@ func TestEqualRowsGiveEqualBytes(t *testing.T) {
 	}
 }
 
+// TestStretchesAreEachDeflatedTheirWay writes some chunks with sequences that
+// come again, some with none, in turn, and has libhdf5 read them.
+func TestStretchesAreEachDeflatedTheirWay(t *testing.T) {
+	t.Parallel()
+	const rows, width = 400, 1 << 11
+	random := rand.New(rand.NewPCG(2, 2))
+	letters := make([]byte, 700)
+	for i := range letters {
+		letters[i] = byte(random.Uint32())
+	}
+	var want []byte
+	for row := range rows {
+		text := bytes.Repeat(letters, 3)[:width]
+		for i := range text {
+			if row/90%2 == 0 {
+				text[i] = byte('a' + random.IntN(9))
+			}
+		}
+		want = append(want, text...)
+	}
+	var before []byte
+	for range 3 {
+		path := filepath.Join(t.TempDir(), "x.h5")
+		f, err := h5.Create(path, h5.V108)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := f.CreateChunked("x", h5.Type{Kind: h5.Uint8}, []int64{rows, width}, 1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := chunk.NewWriter(1)
+		w.Add(d, 1, width, 1)
+		if err := errors.Join(w.Write(t.Context(), 0, want), w.Close(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(want))
+		if err := errors.Join(d.Read(0, rows, got), d.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Error("the rows differ")
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil && !bytes.Equal(file, before) {
+			t.Error("the file is not the one before")
+		}
+		if most := len(want) * 2 / 3; len(file) > most { // three quarters if all were deflated as letters
+			t.Errorf("%d bytes for %d of rows", len(file), len(want))
+		}
+		before = file
+	}
+}
+
 // one returns a writer of one dataset.
 func one(t *testing.T) (*chunk.Writer, *h5.Dataset) {
 	t.Helper()
