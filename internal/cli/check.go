@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"windrow/internal/foreign"
 	"windrow/internal/h5"
@@ -134,13 +137,9 @@ func blankRows(n int64) string {
 }
 
 func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
-	r, err := newReader()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	e := examiner{reader: r, options: o, files: files, seen: rescue.NewSeen()}
+	e := examiner{options: o, files: files, seen: rescue.NewSeen()}
 	if o.spec != "" {
+		var err error
 		if e.plan, err = loadPlan(ctx, o.spec); err != nil {
 			return err
 		}
@@ -148,11 +147,7 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 		e.options.require = slices.Concat(e.plan.Planned.Keys, e.declared.names)
 	}
 	valid, unread, rows := 0, 0, int64(0)
-	for i := range files {
-		v, err := e.examine(ctx, i)
-		if err != nil {
-			return err
-		}
+	err := e.examineAll(ctx, func(v verdict) error {
 		switch {
 		case v.Valid:
 			valid++
@@ -162,16 +157,18 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 		}
 		if !o.json {
 			fmt.Fprintln(a.stdout, v)
-		} else if err := json.NewEncoder(a.stdout).Encode(v); err != nil {
-			return err
+			return nil
 		}
+		return json.NewEncoder(a.stdout).Encode(v)
+	})
+	if err != nil {
+		return err
 	}
 	corrupt := len(files) - valid - unread
 	also := ""
 	if unread > 0 {
 		also = fmt.Sprintf(", %d not read", unread)
 	}
-	err = nil
 	if corrupt+unread > 0 {
 		err = &exitError{exitCorrupt, errors.New(withoutRows(len(files), corrupt, unread)), ""}
 	}
@@ -201,7 +198,8 @@ func withoutRows(files, corrupt, unread int) string {
 // errTold is an error of which the user was told already.
 var errTold = errors.New("")
 
-// examiner examines files, and knows the keys of those before.
+// examiner examines files, and knows the keys of those before. It has a reader
+// within examineAll.
 type examiner struct {
 	reader  *foreign.Reader
 	options checkOptions
@@ -210,6 +208,58 @@ type examiner struct {
 
 	plan     *producer.Plan // of the spec, or nil
 	declared declaration
+}
+
+// examineAll hands the verdicts about all files to show, in their order. They are
+// examined on all cores, by a child process each; one after the other if a key
+// may have been in a file before.
+func (e *examiner) examineAll(ctx context.Context, show func(verdict) error) error {
+	workers := min(len(e.files), runtime.GOMAXPROCS(0))
+	if len(e.options.key) > 0 {
+		workers = 1
+	}
+	verdicts := make([]chan verdict, len(e.files))
+	for i := range verdicts {
+		verdicts[i] = make(chan verdict, 1)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	var taken atomic.Int64
+	for range workers {
+		group.Go(func() error {
+			r, err := newReader()
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			own := *e
+			own.reader = r
+			for {
+				i := int(taken.Add(1)) - 1
+				if i >= len(e.files) {
+					return nil
+				}
+				v, err := own.examine(ctx, i)
+				if err != nil {
+					return err
+				}
+				verdicts[i] <- v
+			}
+		})
+	}
+	group.Go(func() error {
+		for _, v := range verdicts {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case v := <-v:
+				if err := show(v); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // examine returns the verdict about file i. An error is about this machine.
