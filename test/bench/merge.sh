@@ -54,12 +54,14 @@ print(f"{time.monotonic() - begin:.3f} - - - {resource.getrusage(resource.RUSAGE
 END
 }
 
-# measure NAME OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output. It begins with
-# nothing to be written to the disk: else a contender waits for what the one before has left. And with the memory of its own output
-# of the round before, just freed: other may be none that the host of a virtual machine has given yet, and costs more than a merge.
+# measure NAME INPUT OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output. It begins with
+# nothing to be written to the disk: else a contender waits for what the one before has left. And with memory that the host of a virtual
+# machine has given, which other memory costs more than a merge: that of its input, just read, and of its own output of the round before,
+# just freed.
 measure() {
-  local name=$1 output=$2
-  shift 2
+  local name=$1 input=$2 output=$3
+  shift 3
+  cat "$input"* >/dev/null
   rm -f "$output"
   sync
   "$@" >>"$name.times"
@@ -68,15 +70,15 @@ measure() {
 
 for ((round = 1; round <= rounds; round++)); do
   say "round $round of $rounds"
-  measure contiguous contiguous.h5 ./merge run blocks contiguous.h5 contiguous
-  measure cp copy copy contiguous.h5
-  measure random random.h5 ./merge run random random.h5 contiguous
-  measure grown h5.h5 /usr/bin/python3 "$h5merge" grown h5.h5 blocks/*.h5
-  measure h5py h5.h5 /usr/bin/python3 "$h5merge" contiguous h5.h5 blocks/*.h5
-  measure gzip gzip.h5 ./merge run blocks gzip.h5 gzip
-  measure packed packed.h5 packed blocks packed.h5 gzip
-  measure h5gzip h5.h5 /usr/bin/python3 "$h5merge" gzip h5.h5 blocks/*.h5
-  measure repack repacked.h5 repack contiguous.h5
+  measure contiguous blocks/ contiguous.h5 ./merge run blocks contiguous.h5 contiguous
+  measure cp contiguous.h5 copy copy contiguous.h5
+  measure random random/ random.h5 ./merge run random random.h5 contiguous
+  measure grown blocks/ h5.h5 /usr/bin/python3 "$h5merge" grown h5.h5 blocks/*.h5
+  measure h5py blocks/ h5.h5 /usr/bin/python3 "$h5merge" contiguous h5.h5 blocks/*.h5
+  measure gzip blocks/ gzip.h5 ./merge run blocks gzip.h5 gzip
+  measure packed blocks/ packed.h5 packed blocks packed.h5 gzip
+  measure h5gzip blocks/ h5.h5 /usr/bin/python3 "$h5merge" gzip h5.h5 blocks/*.h5
+  measure repack contiguous.h5 repacked.h5 repack contiguous.h5
 done
 
 # median FILE COLUMN, or nothing where a contender has no such figure
