@@ -19,6 +19,7 @@ type pipeline struct {
 	deflate  *flate.Writer
 	out      sink
 	runs     runs
+	tried    []byte // what is deflated only to see how long it is
 }
 
 // method is how the chunks of a stretch are deflated: for runs where that makes
@@ -29,8 +30,15 @@ type method struct {
 	runs   bool
 }
 
-// stretch is for how many chunks a method is chosen.
-const stretch = 64
+const (
+	// stretch is for how many chunks a method is chosen.
+	stretch = 64
+	// sparse is the part of its size to which a chunk shrinks that says nothing of
+	// the others, as one of padding: they are searched for sequences.
+	sparse = 8
+	// larger is by which part more it may be with runs.
+	larger = 64
+)
 
 // sink is a slice to which is written.
 type sink struct{ bytes []byte }
@@ -54,26 +62,29 @@ func newPipeline(level int) *pipeline {
 func (p *pipeline) apply(dst, chunk []byte, element int, m *method, chooses bool) []byte {
 	p.shuffled = slices.Grow(p.shuffled[:0], len(chunk))[:len(chunk)]
 	shuffle(p.shuffled, chunk, element)
-	if m != nil && !chooses {
+	switch {
+	case chooses:
+		m.runs = p.prefersRuns(element)
+		close(m.chosen)
+	case m != nil:
 		<-m.chosen
 	}
 	filtered := append(dst, p.header[:]...)
-	switch {
-	case m != nil && chooses:
-		searched := len(p.search(filtered)) - len(filtered)
-		start := len(filtered)
+	if m != nil && m.runs {
 		filtered = p.runs.deflate(filtered, p.shuffled, element)
-		if m.runs = len(filtered)-start <= searched+searched/stretch; !m.runs {
-			filtered = p.search(filtered[:start])
-		}
-		close(m.chosen)
-	case m != nil && m.runs:
-		filtered = p.runs.deflate(filtered, p.shuffled, element)
-	default:
+	} else {
 		filtered = p.search(filtered)
 	}
 	filtered = binary.BigEndian.AppendUint32(filtered, adler32(p.shuffled))
 	return binary.LittleEndian.AppendUint32(filtered, fletcher32(filtered[len(dst):]))
+}
+
+// prefersRuns tells whether what is shuffled should be deflated for runs.
+func (p *pipeline) prefersRuns(element int) bool {
+	p.tried = p.search(p.tried[:0])
+	searched := len(p.tried)
+	p.tried = p.runs.deflate(p.tried[:0], p.shuffled, element)
+	return searched > len(p.shuffled)/sparse && len(p.tried) <= searched+searched/larger
 }
 
 // search appends what is shuffled to dst, deflated with a search for sequences

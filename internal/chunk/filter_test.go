@@ -185,7 +185,7 @@ func TestFirstChunkChooses(t *testing.T) {
 		chunk []byte
 		runs  bool
 	}{
-		"layouts": {layouts(random, 81), true}, "sequences": {other, false},
+		"layouts": {layouts(random, 81), true}, "sequences": {other, false}, "padding": {make([]byte, 100_000), false},
 	} {
 		p, m := newPipeline(1), &method{chosen: make(chan struct{})}
 		chosen := p.apply(nil, c.chunk, 8, m, true)

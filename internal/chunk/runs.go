@@ -57,7 +57,7 @@ func (r *runs) deflate(dst, data []byte, planes int) []byte {
 	for from := 0; from < len(data); from += size {
 		r.cut(data, from, min(from+size, len(data)))
 	}
-	r.out.begin(dst, len(data)+len(data)/2+leastPart)
+	r.out.begin(dst, len(data)+len(data)/4+leastPart) // a code and the bits before it are shorter than a quarter of a part
 	from, token := 0, 0
 	var counts [symbols]uint32 // of the next block
 	for i, p := range r.parts {
@@ -264,15 +264,11 @@ func (r *runs) writeCode() {
 	}
 	r.header.make(counts[:manyZeros+1], 7)
 
-	order := [...]uint8{again, zeros, manyZeros, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
-	m := len(order)
-	for m > 4 && r.header.codes[order[m-1]] == 0 {
-		m--
-	}
+	order := [...]uint8{again, zeros, manyZeros, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1} // of 15, which no code has
 	r.out.put(uint64(n-257), 5)
 	r.out.put(distances-1, 5)
-	r.out.put(uint64(m-4), 4)
-	for _, symbol := range order[:m] {
+	r.out.put(uint64(len(order)-4), 4)
+	for _, symbol := range order {
 		r.out.put(uint64(r.header.codes[symbol].width()), 3)
 	}
 	for _, s := range list {

@@ -65,7 +65,7 @@ type column struct {
 	bytes   int     // of a chunk
 	first   int64   // row that the next chunk begins with
 	next    []byte  // the beginning of that chunk
-	method  *method // of its stretch, at the lowest level
+	method  *method // of its stretch, at level 1, or nil
 }
 
 // job is one chunk on its way.
@@ -135,7 +135,7 @@ func (w *Writer) submit(ctx context.Context, c *column) error {
 		panic("chunk: the pool holds jobs only")
 	}
 	j.column, j.first = c, c.first
-	if j.chooses = c.first/c.rows%stretch == 0; j.chooses && w.level == 1 {
+	if j.chooses = w.level == 1 && c.first/c.rows%stretch == 0; j.chooses {
 		c.method = &method{chosen: make(chan struct{})}
 	}
 	j.method = c.method
