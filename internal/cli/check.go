@@ -62,10 +62,11 @@ a key of numbers.
 The files need not be windrow's. Those that are have a digest and are held to
 it: a shard to the one in its name, a dataset to its manifest.
 
-Files are read in a child process with limits, because the HDF5 library crashes
-on some damaged ones. One that another process has open for writing is not read,
-nor to its end one that takes longer or more memory than the limits. Exit code 5
-if a file is corrupt, or was not read.`,
+Files are read in child processes with limits, because the HDF5 library crashes
+on some damaged ones: up to four at once, with --key one after the other. One
+that another process has open for writing is not read, nor to its end one that
+takes longer or more memory than the limits. Exit code 5 if a file is corrupt,
+or was not read.`,
 		Example: `  windrow check worker_*.h5
   windrow check worker_*.h5 --require farm_id,seed,aep
   windrow check worker_*.h5 --key farm_id,farm_type,seed
@@ -143,8 +144,7 @@ func (a *app) check(ctx context.Context, o checkOptions, files []string) error {
 		if e.plan, err = loadPlan(ctx, o.spec); err != nil {
 			return err
 		}
-		e.declared = declarationOf(e.plan)
-		e.options.require = slices.Concat(e.plan.Planned.Keys, e.declared.names)
+		e.options.require = slices.Concat(e.plan.Planned.Keys, declarationOf(e.plan).names)
 	}
 	valid, unread, rows := 0, 0, int64(0)
 	err := e.examineAll(ctx, func(v verdict) error {
@@ -198,10 +198,9 @@ func withoutRows(files, corrupt, unread int) string {
 // errTold is an error of which the user was told already.
 var errTold = errors.New("")
 
-// examiner examines files, and knows the keys of those before. It has a reader
-// within examineAll.
+// examiner examines files, and knows the keys of those before.
 type examiner struct {
-	reader  *foreign.Reader
+	reader  *foreign.Reader // of what among returns
 	options checkOptions
 	files   []string
 	seen    *rescue.Seen
@@ -210,11 +209,15 @@ type examiner struct {
 	declared declaration
 }
 
+// mostExaminers is how many files are examined at once: each may take as much
+// memory as a reader's limits allow.
+const mostExaminers = 4
+
 // examineAll hands the verdicts about all files to show, in their order. They are
-// examined on all cores, by a child process each; one after the other if a key
-// may have been in a file before.
+// examined on several cores, by a child process each; one after the other if a
+// key may have been in a file before.
 func (e *examiner) examineAll(ctx context.Context, show func(verdict) error) error {
-	workers := min(len(e.files), runtime.GOMAXPROCS(0))
+	workers := min(len(e.files), runtime.GOMAXPROCS(0), mostExaminers)
 	if len(e.options.key) > 0 {
 		workers = 1
 	}
@@ -226,13 +229,11 @@ func (e *examiner) examineAll(ctx context.Context, show func(verdict) error) err
 	var taken atomic.Int64
 	for range workers {
 		group.Go(func() error {
-			r, err := newReader()
+			own, err := e.among(workers)
 			if err != nil {
 				return err
 			}
-			defer r.Close()
-			own := *e
-			own.reader = r
+			defer own.reader.Close()
 			for {
 				i := int(taken.Add(1)) - 1
 				if i >= len(e.files) {
@@ -247,19 +248,37 @@ func (e *examiner) examineAll(ctx context.Context, show func(verdict) error) err
 		})
 	}
 	group.Go(func() error {
-		for _, v := range verdicts {
+		for _, ready := range verdicts {
+			var v verdict
 			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case v := <-v:
-				if err := show(v); err != nil {
-					return err
+			case v = <-ready: // also where examining has ended with an error
+			default:
+				select {
+				case v = <-ready:
+				case <-ctx.Done():
+					return ctx.Err()
 				}
+			}
+			if err := show(v); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	return group.Wait()
+}
+
+// among returns an examiner for one goroutine of so many.
+func (e *examiner) among(workers int) (*examiner, error) {
+	own := *e
+	if e.plan != nil {
+		own.declared = declarationOf(e.plan) // which has a scratch
+	}
+	limits := foreign.DefaultLimits
+	limits.Shares = workers
+	var err error
+	own.reader, err = foreign.NewReader(limits, readerCommand)
+	return &own, err
 }
 
 // examine returns the verdict about file i. An error is about this machine.

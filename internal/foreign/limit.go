@@ -14,6 +14,7 @@ import (
 type Limits struct {
 	Clock  time.Duration // wall and CPU time of one question; a second more for every 5 MiB it may have to read
 	Memory uint64        // bytes of data, all questions together
+	Shares int           // how many processes read at once, if more than one: each has so much more time
 }
 
 // DefaultLimits are enough for sound files.
@@ -23,7 +24,7 @@ const bytesASecond = 5 << 20 // of the slowest disks
 
 // clock returns the time for a question that may read so many bytes.
 func (l Limits) clock(bytes int64) time.Duration {
-	return l.Clock + time.Duration(bytes/bytesASecond)*time.Second
+	return (l.Clock + time.Duration(bytes/bytesASecond)*time.Second) * time.Duration(max(1, l.Shares))
 }
 
 // Limit limits this process, which is about to read an unknown file, to an

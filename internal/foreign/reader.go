@@ -164,6 +164,8 @@ func (r *Reader) ask(ctx context.Context, q question, bytes int64) (answer, erro
 		return answer{}, &DamagedError{Reason: fmt.Sprintf("it took longer than %s", q.Clock), Died: true, Unread: true}
 	case end.outOfMemory():
 		return answer{}, &DamagedError{Reason: fmt.Sprintf("it needs more than %s of memory", humanize.IBytes(r.limits.Memory)), Died: true, Unread: true}
+	case end.killed():
+		return answer{}, &DamagedError{Reason: "the process that read it was killed, as the kernel does for want of memory", Died: true, Unread: true}
 	}
 	return answer{}, &DamagedError{Reason: "libhdf5 crashed on it: " + end.state, Died: true}
 }
@@ -254,6 +256,7 @@ func (c *child) ask(ctx context.Context, q question) (a answer, err error) {
 type end struct {
 	state string
 	said  string
+	late  bool // it did not end by itself
 }
 
 // outOfTime tells whether it spent its CPU time.
@@ -265,15 +268,17 @@ func (e end) outOfMemory() bool {
 	return strings.Contains(e.said, "out of memory") || strings.Contains(e.said, "cannot allocate memory")
 }
 
+// killed tells whether somebody else ended it, which libhdf5 does not.
+func (e end) killed() bool { return e.state == "signal: killed" && !e.late }
+
 // stopGrace is the time for a child to end by itself after its last question.
 const stopGrace = time.Second
 
 func (c *child) stop() end {
 	_ = c.questions.Close() // at the end of its input it ends
 	late := time.AfterFunc(stopGrace, func() { _ = c.process.Process.Kill() })
-	defer late.Stop()
 	_ = c.process.Wait() // the state says more
-	return end{c.process.ProcessState.String(), string(c.stderr.bytes)}
+	return end{c.process.ProcessState.String(), string(c.stderr.bytes), !late.Stop()}
 }
 
 // head keeps the beginning of what a child says: why it died, before the
