@@ -3,7 +3,7 @@
 #
 #   bash test/bench/merge.sh [rounds]
 #
-# It needs 14 GB in $TMPDIR, memory for as much page cache, and what `bash test.sh` installs.
+# It needs 17 GB in $TMPDIR, memory for as much page cache, and what `bash test.sh` installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/setup.sh
@@ -56,13 +56,14 @@ END
 
 # measure NAME INPUT OUTPUT COMMAND...: appends a line of seconds and MiB to NAME, and keeps the size of the output. It begins with
 # nothing to be written to the disk: else a contender waits for what the one before has left. And with memory that the host of a virtual
-# machine has given, which other memory costs more than a merge: that of its input, just read, and of its own output of the round before,
-# just freed.
+# machine has given, as other memory costs more than a merge: its input was just read, and as much as it needs was just written and freed.
 measure() {
   local name=$1 input=$2 output=$3
   shift 3
   cat "$input"* >/dev/null
   rm -f "$output"
+  head -c 3G /dev/zero >warm
+  rm warm
   sync
   "$@" >>"$name.times"
   stat -c %s "$output" >"$name.size"
