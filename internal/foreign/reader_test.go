@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		"play-spin":   func() error { return serve(spin) },
 		"play-crash":  func() error { return serve(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); select {} }) },
 		"play-grow":   func() error { return serve(grow) },
+		"play-killed": func() error { return serve(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL); select {} }) },
 		"play-liar": func() error {
 			return serve(func() { _, _ = os.Stdout.WriteString(`{"follow": -1}` + "\n") })
 		},
@@ -79,11 +80,12 @@ func TestWhatAFileDoesToTheChildIsAVerdict(t *testing.T) {
 		limits foreign.Limits
 		want   string
 	}{
-		"play-hang":  {brief, "it took longer than 200ms"},
-		"play-spin":  {brief, "it took longer than 200ms"},
-		"play-crash": {foreign.DefaultLimits, "libhdf5 crashed on it: "},
-		"play-grow":  {foreign.Limits{Clock: time.Minute, Memory: 1 << 30}, "it needs more than 1.0 GiB of memory"},
-		"play-liar":  {foreign.DefaultLimits, "libhdf5 crashed on it: "},
+		"play-hang":   {brief, "it took longer than 200ms"},
+		"play-spin":   {foreign.Limits{Clock: 200 * time.Millisecond, Memory: 2 << 30, Shares: 2}, "it took longer than 400ms"},
+		"play-crash":  {foreign.DefaultLimits, "libhdf5 crashed on it: "},
+		"play-killed": {foreign.DefaultLimits, "the process that read it was killed"},
+		"play-grow":   {foreign.Limits{Clock: time.Minute, Memory: 1 << 30}, "it needs more than 1.0 GiB of memory"},
+		"play-liar":   {foreign.DefaultLimits, "libhdf5 crashed on it: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
